@@ -1,0 +1,36 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// tokenUnit is how many units of Amount make one token: costs and rates are kept to a millionth, so that sums of
+// fractions are exact and don't drift (S-L8).
+const tokenUnit = 1_000_000
+
+// maxTokens is the largest rate, burst or cost, in tokens. It leaves room for a million such debts in one bucket.
+const maxTokens = 1e12
+
+// Amount is a number of tokens, in millionths. It is exact: sums and differences carry no rounding error.
+type Amount int64
+
+// AmountOf converts a cost to an Amount, rounding up to the next millionth, so that a cost which is not zero never
+// becomes free. It refuses what is negative, not a number, infinite, or above 10¹² tokens; field names the cost in the
+// error, which is a [*FieldError].
+func AmountOf(field string, tokens float64) (Amount, error) {
+	if !(tokens >= 0 && tokens <= maxTokens) { // also catches NaN
+		return 0, &FieldError{Field: field, Value: tokens, Allowed: fmt.Sprintf("a number of tokens from 0 to %g", float64(maxTokens))}
+	}
+	return Amount(math.Ceil(tokens * tokenUnit)), nil
+}
+
+// amountOf is AmountOf for a value that Validate has accepted.
+func amountOf(tokens float64) Amount { return Amount(math.Round(tokens * tokenUnit)) }
+
+// Tokens returns a as a plain number of tokens.
+func (a Amount) Tokens() float64 { return float64(a) / tokenUnit }
+
+// String formats a as a number of tokens, such as "2.5".
+func (a Amount) String() string { return strconv.FormatFloat(a.Tokens(), 'f', -1, 64) }

@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"math"
+	"math/bits"
+)
+
+// Bucket is the running state of one [Limit]: a token bucket in exact arithmetic (S-L8).
+//
+// What it holds is a whole number of Amounts plus a fraction kept as a numerator over the rate's span, so that refilling
+// a billion times in small steps gives the same as refilling once. Products are taken in 128 bits and cannot overflow.
+//
+// A Bucket has one owner, which tells it the time; time that runs backwards is taken to stand still (S-L7).
+type Bucket struct {
+	amount uint64 // tokens per span, as an Amount; 0 when blocked
+	span   uint64 // nanoseconds
+	burst  Amount
+	level  Amount // at most burst; negative while in debt
+	part   uint64 // of one Amount, over span: what has come in beyond level
+	last   Time   // until when the refill has been credited
+	open   bool   // unlimited: never says no
+}
+
+// NewBucket returns a full bucket for l, which must be valid, at the instant now.
+func NewBucket(l Limit, now Time) Bucket {
+	burst := amountOf(l.burst())
+	b := Bucket{burst: burst, level: burst, last: now, open: l.Rate == Unlimited}
+	if !b.open {
+		b.amount, b.span = uint64(amountOf(l.Rate.amount)), uint64(l.Rate.span)
+	}
+	return b
+}
+
+// Advance credits what has come in since the last call.
+func (b *Bucket) Advance(now Time) {
+	if now <= b.last || b.open {
+		return
+	}
+	elapsed := uint64(now - b.last)
+	b.last = now
+	if b.level >= b.burst {
+		return
+	}
+	hi, lo := bits.Mul64(elapsed, b.amount)
+	lo, carry := bits.Add64(lo, b.part, 0)
+	hi += carry
+	missing := uint64(b.burst - b.level)
+	if hi >= b.span { // the quotient has more than 64 bits: far more than any burst
+		b.fill()
+		return
+	}
+	whole, part := bits.Div64(hi, lo, b.span)
+	if whole >= missing {
+		b.fill()
+		return
+	}
+	b.level += Amount(whole)
+	b.part = part
+}
+
+func (b *Bucket) fill() { b.level, b.part = b.burst, 0 }
+
+// Level returns what the bucket holds as of the last Advance; negative while it is in debt.
+func (b *Bucket) Level() Amount { return b.level }
+
+// FullAt returns when the bucket will hold all it can if nothing is taken: from then on it cannot be told from a new one.
+func (b *Bucket) FullAt() Time { return b.ReadyAt(b.burst) }
+
+// Has reports whether cost could be taken as of the last Advance. A cost above the burst needs a full bucket (S-L4).
+func (b *Bucket) Has(cost Amount) bool { return b.open || b.level >= min(cost, b.burst) }
+
+// Take deducts cost, into debt if need be. The caller has asked Has in the same step.
+func (b *Bucket) Take(cost Amount) {
+	if !b.open {
+		b.level -= cost
+	}
+}
+
+// GiveBack undoes a Take whose attempt never started. What would not fit any more is dropped, as it would have been had
+// it never been taken.
+func (b *Bucket) GiveBack(cost Amount) {
+	if b.open {
+		return
+	}
+	b.level += cost
+	if b.level >= b.burst {
+		b.fill()
+	}
+}
+
+// ReadyAt returns the first instant at which Has(cost) is true if nothing else is taken: the last Advance when it is
+// true already, and [Never] when the rate is blocked.
+func (b *Bucket) ReadyAt(cost Amount) Time {
+	if b.Has(cost) {
+		return b.last
+	}
+	if b.amount == 0 {
+		return Never
+	}
+	// The smallest elapsed with elapsed×amount + part ≥ missing×span, rounded up to a whole nanosecond.
+	missing := uint64(min(cost, b.burst) - b.level)
+	hi, lo := bits.Mul64(missing, b.span)
+	lo, borrow := bits.Sub64(lo, b.part, 0)
+	hi -= borrow
+	lo, carry := bits.Add64(lo, b.amount-1, 0)
+	hi += carry
+	if hi >= b.amount {
+		return Never
+	}
+	elapsed, _ := bits.Div64(hi, lo, b.amount)
+	if elapsed > math.MaxInt64-uint64(b.last) {
+		return Never
+	}
+	return b.last + Time(elapsed)
+}

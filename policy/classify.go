@@ -1,0 +1,105 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Verdict is what a breaker learns from the end of one attempt (S-B2).
+type Verdict uint8
+
+// The verdicts.
+const (
+	VerdictSuccess  Verdict = iota // the backend answered
+	VerdictFailure                 // the backend failed
+	VerdictNeutral                 // nothing was learnt: neither closes, nor opens, nor counts
+	VerdictUnusable                // the key is of no use until someone mends it
+)
+
+// String returns the verdict as one lower-case word.
+func (v Verdict) String() string {
+	return [...]string{"success", "failure", "neutral", "unusable"}[v&3]
+}
+
+// Outcome is all that decisions are based on: what the end of one attempt means, without the error itself.
+type Outcome struct {
+	Verdict   Verdict
+	Retry     bool          // another attempt may go better
+	Throttled bool          // refused for sending too much: the key cools down
+	Hinted    bool          // Hint is the server's word; it may be zero
+	Hint      time.Duration // how long the server asked to be left alone; never negative
+}
+
+// Classify says what the end of an attempt means. A nil err is a success. Otherwise the first of these that applies
+// decides (S-R10):
+//
+//  1. StopOn(err) is true, or err is marked [Fatal], [Neutral] or [Unusable]: not tried again.
+//  2. err is marked [Transient] or [Throttled], or On(err) is true: tried again.
+//  3. err is one of the well-known transient errors, see [IsTransient]: tried again.
+//  4. Anything else is not tried again.
+//
+// Whether it is tried again and what the breaker learns are separate questions: an unmarked error is a failure of the
+// backend, as is a transient one; Fatal, Neutral, Throttled and context.Canceled are neutral.
+//
+// It is called from the goroutine that ran the attempt, and so are the predicates.
+func (r *Retry) Classify(err error) Outcome {
+	if err == nil {
+		return Outcome{Verdict: VerdictSuccess}
+	}
+	out := classifyMark(err)
+	if r.On != nil && !out.Retry && !isFinal(err) && r.On(err) {
+		out.Retry = true
+	}
+	if out.Retry && r.StopOn != nil && r.StopOn(err) {
+		out.Retry = false
+	}
+	return out
+}
+
+// classifyMark decides by the outermost mark or, where there is none, by the kind of error.
+func classifyMark(err error) Outcome {
+	m, ok := markOf(err)
+	if !ok {
+		transient := IsTransient(err)
+		if !transient && errors.Is(err, context.Canceled) {
+			return Outcome{Verdict: VerdictNeutral} // somebody stopped asking; that says nothing about the backend
+		}
+		return Outcome{Verdict: VerdictFailure, Retry: transient}
+	}
+	out := Outcome{Hinted: m.after >= 0, Hint: max(m.after, 0)}
+	switch m.mark {
+	case markTransient:
+		out.Verdict, out.Retry = VerdictFailure, true
+	case markThrottled:
+		out.Verdict, out.Retry, out.Throttled = VerdictNeutral, true, true
+	case markUnusable:
+		out.Verdict = VerdictUnusable
+	case markFatal, markNeutral:
+		out.Verdict = VerdictNeutral
+	}
+	return out
+}
+
+func markOf(err error) (*markedError, bool) { return errors.AsType[*markedError](err) }
+
+// isFinal reports whether err carries a mark that On must not overrule.
+func isFinal(err error) bool {
+	m, ok := markOf(err)
+	return ok && (m.mark == markFatal || m.mark == markNeutral || m.mark == markUnusable)
+}
+
+// IsTransient reports whether err, unmarked, is one of the well-known errors that may pass: a connection refused, reset
+// or broken, an unexpected EOF, or anything that calls itself a timeout.
+func IsTransient(err error) bool {
+	for _, known := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.ErrUnexpectedEOF} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

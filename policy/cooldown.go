@@ -1,0 +1,191 @@
+package policy
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	minCooldown = 100 * time.Millisecond // of an episode without a hint, and least width of a release
+	maxCooldown = 30 * time.Second       // of an episode without a hint
+	scoutGrace  = time.Second            // how long a scout may run unthrottled before the others follow
+)
+
+// cooling is where a key stands after its server has said "too much".
+type cooling uint8
+
+const (
+	coolIdle      cooling = iota // attempts pass
+	coolWaiting                  // nothing passes before until
+	coolScouting                 // one attempt goes first and tells the others
+	coolReleasing                // attempts pass one by one, spread by chance
+)
+
+// Visit is what an attempt carries from [Cooldown.Start] to its end: the throttle episode in which it began, and whether
+// it went ahead of the others.
+type Visit struct {
+	episode uint64
+	scout   bool
+}
+
+// Cooldown is the running state of one key's throttling (S-L10).
+//
+// A server's hint sets the moment before which no attempt of the key starts; a shorter hint never shortens it. Without a
+// hint the key waits by itself, 100 ms doubled for each episode in a row and at most 30 s; then one attempt goes first,
+// and the others follow its success, or after a second if it still runs unthrottled. An episode is one wave of refusals:
+// those of attempts which had begun before the key knew of it count once.
+//
+// Those who waited are not let go all at once but spread over a tenth of the wait, at least 100 ms. The gaps between them
+// are drawn one at a time, such that they are distributed like the instants of n jobs that each chose one at random
+// (order statistics of the uniform distribution); no job needs a timer of its own.
+//
+// A Cooldown has one owner, which tells it the time and the random number.
+type Cooldown struct {
+	phase   cooling
+	until   Time          // waiting: when it ends
+	width   time.Duration // over how long those who waited are spread afterwards
+	hinted  bool          // the wait in force is the server's word
+	episode uint64        // number of the present episode
+	streak  int           // episodes in a row without a success since
+	release Time          // releasing: when the next may go
+	planned bool          // releasing: release has been drawn
+	last    Time          // releasing: when it ends
+	scoutAt Time          // scouting: when the scout started
+	scouts  bool          // scouting: the scout is in flight
+
+	from  Time          // start of the latest cooldown
+	spent time.Duration // in cooldowns before from
+}
+
+// IdleAt returns, as of the last Advance, from when on the cooldown cannot be told from a new one, save for the numbers of
+// its episodes; [Never] if that takes the success of an attempt to come.
+func (c *Cooldown) IdleAt() Time {
+	switch {
+	case c.streak > 0 || c.phase == coolScouting:
+		return Never
+	case c.phase == coolWaiting:
+		return c.until.Add(c.width)
+	case c.phase == coolReleasing:
+		return c.last
+	default:
+		return 0
+	}
+}
+
+// Until returns when the key's cooldown ends or ended.
+func (c *Cooldown) Until() Time { return c.until }
+
+// Spent returns how long the key has been in cooldown, in all, up to the instant at.
+func (c *Cooldown) Spent(at Time) time.Duration { return c.spent + min(at, c.until).Sub(c.from) }
+
+// Throttle takes the end of an attempt that was refused for sending too much. hinted says whether the server named a
+// wait.
+func (c *Cooldown) Throttle(now Time, v Visit, hint time.Duration, hinted bool) {
+	late := v.episode != c.episode // it had begun before the key knew
+	if !late {
+		c.episode++
+		c.streak++
+	}
+	wait := hint
+	if !hinted {
+		if late {
+			return
+		}
+		wait = ownBackoff(c.streak)
+	}
+	if end := now.Add(wait); end > c.until || !late && end == c.until {
+		c.cool(now, end, wait, hinted)
+	}
+}
+
+// ownBackoff is the wait of the n-th episode in a row that came without a hint.
+func ownBackoff(n int) time.Duration {
+	if n > 16 { // far beyond the cap, and a shift that cannot overflow
+		return maxCooldown
+	}
+	return min(minCooldown<<(n-1), maxCooldown)
+}
+
+func (c *Cooldown) cool(now, end Time, wait time.Duration, hinted bool) {
+	if now > c.until {
+		c.spent += c.until.Sub(c.from)
+		c.from = now
+	}
+	c.phase, c.until, c.hinted = coolWaiting, end, hinted
+	c.width = max(wait/10, minCooldown)
+	c.scouts, c.planned = false, false
+}
+
+// Advance makes the transitions that are due.
+func (c *Cooldown) Advance(now Time) {
+	if c.phase == coolWaiting && now >= c.until {
+		if c.hinted {
+			c.releaseFrom(c.until)
+		} else {
+			c.phase = coolScouting
+		}
+	}
+	if c.phase == coolScouting && c.scouts && now >= c.scoutAt.Add(scoutGrace) {
+		c.releaseFrom(c.scoutAt.Add(scoutGrace))
+	}
+	if c.phase == coolReleasing && now >= c.last {
+		c.phase = coolIdle
+	}
+}
+
+func (c *Cooldown) releaseFrom(at Time) {
+	c.phase, c.last, c.planned = coolReleasing, at.Add(c.width), false
+}
+
+// Undrawn reports whether the moment of the next release is still to be drawn, see Draw.
+func (c *Cooldown) Undrawn() bool { return c.phase == coolReleasing && !c.planned }
+
+// Draw sets the moment of the next release, the first of n that wait; u is a random number from [0, 1).
+func (c *Cooldown) Draw(now Time, n int, u float64) {
+	left := float64(c.last.Sub(now))
+	gap := left * (1 - math.Pow(1-u, 1/float64(max(n, 1))))
+	c.release, c.planned = now.Add(saturate(gap)), true
+}
+
+// ReadyAt returns when the next attempt of the key may start, as of the last Advance; zero when it may now.
+func (c *Cooldown) ReadyAt() Time {
+	switch {
+	case c.phase == coolWaiting:
+		return c.until
+	case c.phase == coolScouting && c.scouts:
+		return c.scoutAt.Add(scoutGrace)
+	case c.phase == coolReleasing && c.planned:
+		return c.release
+	default:
+		return 0
+	}
+}
+
+// Start lets one attempt go.
+func (c *Cooldown) Start(now Time) Visit {
+	v := Visit{episode: c.episode}
+	switch c.phase {
+	case coolScouting:
+		v.scout, c.scouts, c.scoutAt = true, true, now
+	case coolReleasing:
+		c.planned = false
+	case coolIdle, coolWaiting:
+	}
+	return v
+}
+
+// End takes the end of an attempt that was not throttled; answered says that it was a success.
+func (c *Cooldown) End(now Time, v Visit, answered bool) {
+	if v.episode != c.episode {
+		return // it began before the present episode and knows nothing of it
+	}
+	if answered {
+		c.streak = 0
+	}
+	if v.scout && c.phase == coolScouting {
+		c.scouts = false // another goes first, unless:
+		if answered {
+			c.releaseFrom(now)
+		}
+	}
+}

@@ -1,0 +1,25 @@
+// Package policy holds the rules that make unreliable calls well behaved, as plain values, and their running state, as
+// small machines.
+//
+// The rules are [Limit], [Retry] and [Breaker]; the zero value of each means "off". The marks [Transient], [Fatal],
+// [Throttled], [Unusable] and [Neutral] let a job say what its error means, and [Retry.Classify] turns an error into the
+// [Outcome] on which every decision rests.
+//
+// The machines are [Bucket], [Circuit] and [Cooldown]. They own no clock and no generator: whoever drives them tells
+// them the time and, where chance is wanted, the random number. The same calls therefore always give the same answers.
+//
+// # Concurrency
+//
+// Rules are values: copy them freely, and do not change one that is in use. A machine has one owner, and calls on it must
+// not overlap; there is no lock inside. A [Retry]'s predicates are called from the goroutine that ran the attempt.
+//
+// # Errors
+//
+// A rule that makes no sense is refused by its Validate method with one [FieldError] for each fault, joined; all of them
+// match [ErrInvalid].
+//
+// # Cost
+//
+// Advancing a bucket and taking from it is integer arithmetic of a few nanoseconds; nothing in the machines allocates
+// once they have been made.
+package policy

@@ -1,0 +1,77 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Rate is how fast a limit's bucket fills: an amount of tokens per span of time. Make one with [PerSecond], [PerMinute],
+// [PerHour], [PerDay] or [Per], or take [Blocked] or [Unlimited]. The zero Rate is refused by [Limit.Validate], since it
+// is more often a forgotten field than a wish.
+type Rate struct {
+	amount float64
+	span   time.Duration // 0: the zero Rate; negative: Unlimited
+}
+
+// PerSecond is a rate of n tokens a second. n must be positive and finite; it is kept to a millionth.
+func PerSecond(n float64) Rate { return Per(n, time.Second) }
+
+// PerMinute is a rate of n tokens a minute. n must be positive and finite; it is kept to a millionth.
+func PerMinute(n float64) Rate { return Per(n, time.Minute) }
+
+// PerHour is a rate of n tokens an hour. n must be positive and finite; it is kept to a millionth.
+func PerHour(n float64) Rate { return Per(n, time.Hour) }
+
+// PerDay is a rate of n tokens in 24 hours. n must be positive and finite; it is kept to a millionth.
+func PerDay(n float64) Rate { return Per(n, 24*time.Hour) }
+
+// Per is a rate of n tokens per span. n must be positive and finite, and is kept to a millionth; span must be positive.
+func Per(n float64, span time.Duration) Rate {
+	if n == 0 || span < 0 {
+		n = math.NaN() // zero means blocked, and that has a word of its own; Validate refuses both
+	}
+	return Rate{amount: n, span: span}
+}
+
+var (
+	// Blocked is a rate of nothing: what is in the bucket can be used, and it never fills again.
+	Blocked = Rate{amount: 0, span: time.Second}
+	// Unlimited is a rate that is always enough: the limit admits everything.
+	Unlimited = Rate{span: -1}
+)
+
+// IsZero reports whether r is the zero Rate.
+func (r Rate) IsZero() bool { return r == Rate{} }
+
+// String formats r as "10/s", "500/min" or "3/1.5s".
+func (r Rate) String() string {
+	switch {
+	case r.IsZero():
+		return "no rate"
+	case r.span < 0:
+		return "unlimited"
+	case r.amount == 0:
+		return "blocked"
+	}
+	for _, unit := range []struct {
+		span time.Duration
+		name string
+	}{{time.Second, "s"}, {time.Minute, "min"}, {time.Hour, "h"}, {24 * time.Hour, "day"}} {
+		if r.span == unit.span {
+			return fmt.Sprintf("%g/%s", r.amount, unit.name)
+		}
+	}
+	return fmt.Sprintf("%g/%v", r.amount, r.span)
+}
+
+// perSecond is the rate as a plain number of tokens a second.
+func (r Rate) perSecond() float64 { return r.amount / r.span.Seconds() }
+
+// valid reports whether a bucket can keep r exactly.
+func (r Rate) valid() bool {
+	if r == Blocked || r == Unlimited {
+		return true
+	}
+	return r.span > 0 && r.amount >= 1.0/tokenUnit && r.amount <= maxTokens
+}

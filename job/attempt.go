@@ -1,0 +1,63 @@
+package job
+
+import "context"
+
+// ID is the number of a job within its dispatcher: 1 for the first, counting up.
+type ID uint64
+
+// Func is what a job does. It may be called more than once, one call at a time; each call is an attempt, with a context
+// of its own. The context ends when the job is canceled, its deadline comes or the attempt's time is up; a function that
+// ignores it keeps its worker until it returns.
+type Func[T any] func(ctx context.Context) (T, error)
+
+// Attempt says which run of which job a context belongs to.
+type Attempt struct {
+	ID         ID
+	N          int    // 1 for the first run of the job, counting up
+	Key        string // empty when the job named none
+	Dispatcher string // name of the dispatcher
+}
+
+// AttemptFrom returns the attempt to which ctx belongs. Inside a [Func], and in what it calls with its context, ok is
+// true.
+func AttemptFrom(ctx context.Context) (_ Attempt, ok bool) {
+	c, ok := ctx.Value(attemptKey{}).(*attemptContext)
+	if !ok {
+		return Attempt{}, false
+	}
+	return c.attempt, true
+}
+
+// WithAttempt returns a context that belongs to a. Dispatchers call it for each attempt; tests of a [Func] may.
+func WithAttempt(ctx context.Context, a Attempt) context.Context {
+	return &attemptContext{Context: ctx, attempt: a}
+}
+
+// Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of the dispatcher of
+// this name.
+func Inside(ctx context.Context, dispatcher string) bool {
+	return ctx.Value(insideKey(dispatcher)) != nil
+}
+
+type (
+	attemptKey struct{}
+	insideKey  string
+)
+
+// attemptContext carries the attempt without an allocation beside itself.
+type attemptContext struct {
+	context.Context
+	attempt Attempt
+}
+
+func (c *attemptContext) Value(key any) any {
+	switch key := key.(type) {
+	case attemptKey:
+		return c
+	case insideKey:
+		if string(key) == c.attempt.Dispatcher {
+			return c
+		}
+	}
+	return c.Context.Value(key)
+}

@@ -1,0 +1,23 @@
+// Package job holds the caller's words: the function that is run ([Func]), the answer that is awaited ([Future]), what a
+// function may know of its own run ([Attempt]), and the errors in which a job can end.
+//
+// A future comes from a dispatcher. It is settled exactly once, whatever becomes of the job, and can be awaited by any
+// number of goroutines, any number of times:
+//
+//	answer, err := future.Await(ctx)
+//
+// # Concurrency
+//
+// All methods of [Future] may be called from any goroutine. Awaiting, inside a job, another job of the same dispatcher
+// can deadlock: all workers may be taken by jobs that wait for jobs that wait for a worker.
+//
+// # Errors
+//
+// A job that did not succeed ends in an [*Error]. It tells why the dispatcher stopped, what the function returned last,
+// and why a context ended; all of them are found by errors.Is and errors.As.
+//
+// # Cost
+//
+// A future is one object, part of the job it belongs to. The channel behind [Future.Done] is made when somebody asks for
+// it, and not before.
+package job

@@ -1,0 +1,141 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Canceled is what became of a request to cancel a job.
+type Canceled uint8
+
+// The answers of [Future.Cancel].
+const (
+	// AlreadySettled means that the job was over; nothing has changed.
+	AlreadySettled Canceled = iota
+	// NeverRan means that the function has never been called for this job and never will be.
+	NeverRan
+	// BetweenAttempts means that the job waited for a next attempt: earlier ones have run, none runs now, none will.
+	BetweenAttempts
+	// Signaled means that an attempt is running. Its context has been canceled, the future is settled, and what the
+	// function still returns is dropped.
+	Signaled
+)
+
+// String returns the answer in words.
+func (c Canceled) String() string {
+	names := [...]string{"already settled", "never ran", "between attempts", "signaled"}
+	if int(c) >= len(names) {
+		return fmt.Sprintf("Canceled(%d)", uint8(c))
+	}
+	return names[c]
+}
+
+// Future is the answer of a job that may still be under way. It comes from a dispatcher; a zero Future never settles.
+type Future[T any] struct {
+	owner Owner // immutable once the future is handed out
+
+	mu      sync.Mutex
+	settled bool          // guarded by mu
+	done    chan struct{} // guarded by mu; nil until somebody asks
+	value   T             // written before settled is set, immutable afterwards
+	err     error         // likewise
+}
+
+// Owner is the job behind a future. Dispatchers implement it.
+type Owner interface {
+	// JobID returns the job's number.
+	JobID() ID
+	// CancelJob cancels the job and says what that did.
+	CancelJob() Canceled
+}
+
+// ID returns the job's number within its dispatcher; zero for a zero Future.
+func (f *Future[T]) ID() ID {
+	if f.owner == nil {
+		return 0
+	}
+	return f.owner.JobID()
+}
+
+// Done returns a channel that is closed when the job is settled. It is always the same channel.
+func (f *Future[T]) Done() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done == nil {
+		f.done = make(chan struct{})
+		if f.settled {
+			close(f.done)
+		}
+	}
+	return f.done
+}
+
+// Await blocks until the job is settled, and returns its result, or an [*Error] that says why there is none.
+//
+// When ctx ends first, Await returns an error that matches [ErrNotSettled] and the cause of ctx. The job goes on: giving
+// up waiting does not cancel it. A job that is settled already is returned even if ctx has ended, too.
+func (f *Future[T]) Await(ctx context.Context) (T, error) {
+	if value, err, ok := f.Result(); ok {
+		return value, err
+	}
+	select {
+	case <-f.Done():
+	case <-ctx.Done():
+		if value, err, ok := f.Result(); ok { // it was settled at the same moment
+			return value, err
+		}
+		var zero T
+		return zero, fmt.Errorf("%w: gave up waiting for job %d: %w", ErrNotSettled, f.ID(), context.Cause(ctx))
+	}
+	value, err, _ := f.Result()
+	return value, err
+}
+
+// Result returns what Await would, without waiting. ok is false while the job is not settled.
+func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive,staticcheck // ok says whether the pair (value, err) exists, so it comes last
+	f.mu.Lock()
+	ok = f.settled
+	f.mu.Unlock()
+	if !ok {
+		return value, nil, false
+	}
+	return f.value, f.err, true
+}
+
+// Cancel ends the job if it is not over, and says what it found. The future is settled when Cancel returns, with an
+// [*Error] that matches [ErrCanceled], unless the job had ended by itself before. Cancel does not wait for a function
+// that is running.
+func (f *Future[T]) Cancel() Canceled {
+	if _, _, ok := f.Result(); ok || f.owner == nil {
+		return AlreadySettled
+	}
+	return f.owner.CancelJob()
+}
+
+// Promise is a [Future] seen from the side that settles it. Dispatchers embed one in each job. A Promise must not be
+// copied.
+type Promise[T any] struct {
+	future Future[T]
+}
+
+// Init says whose promise it is. It must be called before the future is handed out.
+func (p *Promise[T]) Init(owner Owner) { p.future.owner = owner }
+
+// Future returns the side that is given to the caller.
+func (p *Promise[T]) Future() *Future[T] { return &p.future }
+
+// Settle gives the answer and wakes all who wait. Only the first call counts; it reports whether this was it.
+func (p *Promise[T]) Settle(value T, err error) bool {
+	f := &p.future
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.settled {
+		return false
+	}
+	f.value, f.err, f.settled = value, err, true
+	if f.done != nil {
+		close(f.done)
+	}
+	return true
+}

@@ -1,0 +1,138 @@
+package scheduler
+
+import "github.com/toller-go/toller/policy"
+
+// Config is what a [Core] is made from. The rules must be valid; New does not check them again.
+type Config struct {
+	Workers int            // attempts in flight at once, at least 1
+	Limits  []policy.Limit // in the order of Entry.Costs
+	Retry   policy.Retry   // of jobs that bring none of their own
+	Breaker policy.Breaker // of every key
+	Seed    uint64         // of jitter
+}
+
+// Core is the scheduler: see the package comment.
+type Core struct {
+	workers  int
+	retry    policy.Retry
+	breaker  policy.Breaker
+	limits   limitSet
+	random   generator
+	now      policy.Time
+	arrivals uint64
+
+	lanes    map[string]*lane
+	laneSeq  uint64
+	ring     laneRing
+	wakes    heap[*lane]  // lanes by when to look at them again
+	parked   heap[*Entry] // by NotBefore
+	deadline heap[*Entry] // by Deadline
+	flying   entryList    // attempts in flight, detached ones included
+
+	inFlight  int
+	unsettled int
+	line      policy.Time // when the job that holds the line for a shared limit may start
+	paused    bool
+	stopping  bool
+
+	effects []Effect
+}
+
+// New returns a core whose clock stands at zero.
+func New(cfg Config) *Core {
+	return &Core{
+		workers: cfg.Workers,
+		retry:   cfg.Retry,
+		breaker: cfg.Breaker,
+		limits:  newLimitSet(cfg.Limits),
+		random:  generator{cfg.Seed},
+		lanes:   make(map[string]*lane),
+		wakes:   heap[*lane]{moved: func(l *lane, pos int32) { l.wakePos = pos }},
+		parked:  heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }},
+		deadline: heap[*Entry]{
+			moved: func(e *Entry, pos int32) { e.deadlinePos = pos },
+		},
+		line: policy.Never,
+	}
+}
+
+// Step takes one event. Everything that was due before it happens first. An At before that of an earlier event is taken
+// as that of the earlier one (S-L7).
+func (c *Core) Step(ev Event) {
+	c.advance(ev.At)
+	switch ev.Kind {
+	case Tick:
+	case Submit:
+		c.submit(ev.Entry)
+	case Done:
+		if ev.Entry.flies(ev.Attempt) {
+			c.done(ev.Entry, ev.Outcome)
+		}
+	case Unstarted:
+		if ev.Entry.flies(ev.Attempt) {
+			c.unstarted(ev.Entry)
+		}
+	case Cancel:
+		c.drop(ev.Entry, Canceled)
+	case Pause:
+		c.paused = true
+	case Resume:
+		c.paused = false
+	case Stop:
+		c.stopping, c.paused = true, false
+		c.dropWaiting(NotStarted)
+	case Abort:
+		c.stopping, c.paused = true, false
+		c.dropWaiting(Aborted)
+		c.dropFlying(Aborted)
+	case Reset:
+		c.reset(ev.Key)
+	}
+}
+
+// Effects admits what can be admitted now and returns what the owner has to do, in order. The slice is the core's, and
+// valid until the next call of Step or Effects.
+func (c *Core) Effects() []Effect {
+	c.admit()
+	effects := c.effects
+	c.effects = c.effects[:0]
+	return effects
+}
+
+// NextWake returns when to step a Tick at the latest: the one wake-up for everything that waits (S-L9). It is
+// [policy.Never] when nothing will happen by itself.
+func (c *Core) NextWake() policy.Time {
+	return min(c.line, policy.Time(min(c.deadline.key(), c.wakes.key(), c.parked.key())))
+}
+
+// Unsettled returns how many jobs have been submitted and are not settled.
+func (c *Core) Unsettled() int { return c.unsettled }
+
+// InFlight returns how many attempts have been started and have not ended, detached ones included.
+func (c *Core) InFlight() int { return c.inFlight }
+
+// Quiet reports whether nothing waits and nothing runs.
+func (c *Core) Quiet() bool { return c.unsettled == 0 && c.inFlight == 0 }
+
+// advance moves the clock to at and does what was due on the way, in order of time.
+func (c *Core) advance(at policy.Time) {
+	for {
+		deadline, wake, parked := c.deadline.key(), c.wakes.key(), c.parked.key()
+		due := min(deadline, wake, parked)
+		if policy.Time(due) > at || due == int64(policy.Never) {
+			break
+		}
+		c.now = max(c.now, policy.Time(due))
+		switch due {
+		case deadline:
+			c.drop(c.deadline.min().item, DeadlinePassed)
+		case wake:
+			c.wake(c.wakes.min().item)
+		default:
+			c.unpark(c.parked.min().item)
+		}
+	}
+	c.now = max(c.now, at)
+}
+
+func (c *Core) emit(effect Effect) { c.effects = append(c.effects, effect) }

@@ -1,0 +1,31 @@
+// Package scheduler decides: which attempt may start, what a failed one is followed by, and when to look again.
+//
+// It is one deterministic machine. Events go in through [Core.Step], effects come out of [Core.Effects], and
+// [Core.NextWake] says when to call again if nothing happens before. There is no goroutine, channel, lock, clock or
+// context in here, and its random numbers come from a generator seeded in [Config]: the same events always give the same
+// effects, so every decision can be replayed and read (see testdata/*.txt). The promises it keeps are the numbered rules
+// of SEMANTICS.md, which comments cite as S-A1 and so on.
+//
+//	Submit → ready queue of the key → ADMIT: cooldown? circuit? key's limits? worker? shared limits?
+//	       → Start → Done → Settle, or parked until its backoff is over → ready queue
+//
+// # How a turn goes
+//
+// The owner steps all events that have come in, then takes the effects; admission happens in that last call, once for
+// the whole turn. An attempt is looked at by every gate before anything is taken from one (S-A2), so a refusal costs
+// nothing and there is nothing to give back.
+//
+// Each key has a lane: its queue, circuit, cooldown and own limits. Lanes whose own gates are open stand in a ring and
+// are served in turn; the others have left it until their gate's time or the event that opens it. What all lanes share,
+// workers and limits, is looked at last, and when it says no the turn ends: the job in front holds the line (S-A5).
+//
+// # Concurrency
+//
+// A [Core] and its entries have one owner; calls must not overlap.
+//
+// # Cost
+//
+// Submit, admission and the end of an attempt are O(1) for fresh jobs, O(log n) in the number of parked or returned
+// ones. Memory is the caller's entries plus 24 bytes for each one that is parked or has a deadline, and one lane for each
+// key.
+package scheduler

@@ -1,0 +1,111 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// EntryState is where a job stands.
+type EntryState uint8
+
+// The states. A job that is settled while its attempt runs is Detached until the attempt ends: the caller has his
+// answer, and the worker is still taken (S-F1, S-C1).
+const (
+	Unknown  EntryState = iota // not submitted yet
+	Queued                     // ready, waiting to be admitted
+	Waiting                    // parked until an instant
+	Running                    // an attempt is in flight
+	Detached                   // settled, and an attempt is still in flight
+	Settled                    // over
+)
+
+// String names the state in lower case.
+func (s EntryState) String() string {
+	names := [...]string{"unknown", "queued", "waiting", "running", "detached", "settled"}
+	if int(s) >= len(names) {
+		return fmt.Sprintf("EntryState(%d)", uint8(s))
+	}
+	return names[s]
+}
+
+// Entry is one job as the core knows it. The exported fields are set by the owner before the Submit event and not
+// changed afterwards; the rest belongs to the core. An Entry must not be copied once it has been submitted.
+type Entry struct {
+	Owner     any             // the owner's own; never looked at
+	Key       string          // whose fate the job shares
+	Costs     []policy.Amount // one for each of Config.Limits; nil for the defaults
+	Deadline  policy.Time     // when the job is settled at the latest; zero for never
+	NotBefore policy.Time     // before which it does not start; zero for at once
+	Retry     *policy.Retry   // nil for Config.Retry
+	FailFast  bool            // fails, rather than waits, while its circuit is open
+
+	lane      *lane
+	arrival   uint64      // order of submission; retries keep it (S-A6)
+	submitted policy.Time // when it was submitted
+	state     EntryState
+
+	runs      int           // attempts started
+	failures  int           // attempts that count against MaxAttempts
+	throttles int           // throttles in a row
+	prevWait  time.Duration // the backoff before this one
+	coolBase  time.Duration // the lane's time in cooldown when the job came
+	throttled time.Duration // own waits for throttles beyond the lane's cooldown
+
+	pass  policy.Pass  // of the attempt in flight
+	visit policy.Visit // of the attempt in flight
+
+	next, prev  *Entry // in the lane's fresh list, or in the core's list of attempts in flight
+	fresh       bool   // queued: it stands in the fresh list, not among the returned
+	pos         int32  // waiting: index among the parked; queued and not fresh: among the lane's returned
+	deadlinePos int32  // index among the deadlines; -1 when it has none
+}
+
+// State returns where the job stands.
+func (e *Entry) State() EntryState { return e.state }
+
+// Runs returns how many attempts have been started.
+func (e *Entry) Runs() int { return e.runs }
+
+// flies reports whether the given attempt is in flight. The end of any other has been told before (S-F1).
+func (e *Entry) flies(attempt int) bool {
+	return (e.state == Running || e.state == Detached) && attempt == e.runs
+}
+
+// rule returns the retry rule in force for e.
+func (e *Entry) rule(c *Core) *policy.Retry {
+	if e.Retry != nil {
+		return e.Retry
+	}
+	return &c.retry
+}
+
+// entryList is an intrusive doubly linked list, oldest first.
+type entryList struct {
+	first, last *Entry
+}
+
+func (l *entryList) pushBack(e *Entry) {
+	e.prev, e.next = l.last, nil
+	if l.last == nil {
+		l.first = e
+	} else {
+		l.last.next = e
+	}
+	l.last = e
+}
+
+func (l *entryList) remove(e *Entry) {
+	if e.prev == nil {
+		l.first = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		l.last = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+	e.next, e.prev = nil, nil
+}

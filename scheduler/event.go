@@ -1,0 +1,107 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// EventKind says what has happened.
+type EventKind uint8
+
+// The events. Those about one job carry its Entry.
+const (
+	Tick      EventKind = iota // time has passed, and nothing else
+	Submit                     // a job has been accepted
+	Done                       // a started attempt has ended; Outcome says how
+	Unstarted                  // a started attempt never ran its function: all it took is given back (S-L1)
+	Cancel                     // the job is not wanted any more
+	Pause                      // admit nothing until Resume
+	Resume                     // admit again
+	Stop                       // settle all that is not running, and let nothing come back
+	Abort                      // settle everything
+	Reset                      // close the circuit of Key and forget what it has counted
+)
+
+// String names the event in lower case.
+func (k EventKind) String() string {
+	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "reset"}
+	if int(k) >= len(names) {
+		return fmt.Sprintf("EventKind(%d)", uint8(k))
+	}
+	return names[k]
+}
+
+// Event is one thing that has happened, at the instant At.
+type Event struct {
+	Kind    EventKind
+	At      policy.Time
+	Entry   *Entry
+	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale
+	Outcome policy.Outcome // Done only
+	Key     string         // Reset only
+}
+
+// EffectKind says what the owner is to do or to know.
+type EffectKind uint8
+
+// The effects. Those about one job carry its Entry; those about a circuit carry its Key and, where one is to blame, the
+// Entry whose attempt caused it.
+const (
+	Start      EffectKind = iota // run the job's function once; answer with Done or Unstarted
+	Settle                       // the job is over, for Reason
+	Signal                       // the attempt that is running is not wanted any more; it still ends with Done
+	Parked                       // for the record: the job waits until Until
+	Opened                       // for the record: the circuit of Key has opened
+	HalfOpened                   // for the record: the circuit of Key tests the backend
+	Closed                       // for the record: the circuit of Key has closed
+	Cooling                      // for the record: Key is in cooldown until Until
+)
+
+// String names the effect in lower case.
+func (k EffectKind) String() string {
+	names := [...]string{"start", "settle", "signal", "parked", "opened", "half-opened", "closed", "cooling"}
+	if int(k) >= len(names) {
+		return fmt.Sprintf("EffectKind(%d)", uint8(k))
+	}
+	return names[k]
+}
+
+// Effect is one thing for the owner to do or to know.
+type Effect struct {
+	Kind   EffectKind
+	Reason Reason // Settle only
+	Entry  *Entry
+	Key    string
+	Until  policy.Time // Parked and Cooling; of Opened, and of Settle for CircuitOpen, when the circuit is next tested
+}
+
+// Reason says why a job is over.
+type Reason uint8
+
+// The reasons.
+const (
+	Succeeded      Reason = iota + 1 // the function returned without an error
+	Failed                           // its error is not one to try again, or retries are off
+	AttemptsUsedUp                   // MaxAttempts
+	ElapsedUsedUp                    // MaxElapsed
+	ThrottledOut                     // MaxThrottleWait
+	HintTooLong                      // MaxHint
+	CircuitOpen                      // the circuit is open and the job would not wait
+	DeadlinePassed                   // the deadline has come, or a wait that cannot be shortened ends after it (S-A8)
+	Canceled                         // by a Cancel event
+	NotStarted                       // by Stop, before it could be run (again)
+	Aborted                          // by Abort
+)
+
+// String names the reason in lower case.
+func (r Reason) String() string {
+	names := [...]string{
+		"no reason", "succeeded", "failed", "attempts used up", "elapsed time used up", "throttled out", "hint too long",
+		"circuit open", "deadline passed", "canceled", "not started", "aborted",
+	}
+	if int(r) >= len(names) {
+		return fmt.Sprintf("Reason(%d)", uint8(r))
+	}
+	return names[r]
+}

@@ -1,0 +1,149 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// done takes the end of an attempt: circuit and cooldown learn from it once, and then it is decided what becomes of the
+// job.
+func (c *Core) done(e *Entry, out policy.Outcome) {
+	l, detached := e.lane, e.state == Detached
+	c.land(l, e)
+	if detached {
+		out.Verdict = policy.VerdictNeutral // we stopped asking: it says nothing about the backend (S-B2)
+	}
+	if l.circuit.End(c.now, e.pass, out.Verdict) {
+		c.transition(l, e)
+	}
+	if out.Throttled {
+		c.throttle(l, e, out)
+	} else {
+		l.cool.End(c.now, e.visit, out.Verdict == policy.VerdictSuccess)
+	}
+	if detached {
+		e.state = Settled
+	} else {
+		c.decide(e, out)
+	}
+	c.touch(l)
+	c.retire(l)
+}
+
+// unstarted takes back an attempt that never ran its function, and with it all that was taken for it (S-L1).
+func (c *Core) unstarted(e *Entry) {
+	l := e.lane
+	c.land(l, e)
+	c.limits.giveBack(e)
+	l.circuit.Return(e.pass)
+	l.cool.End(c.now, e.visit, false)
+	e.runs--
+	switch {
+	case e.state == Detached:
+		e.state = Settled
+	case c.stopping:
+		c.settle(e, NotStarted)
+	default:
+		c.enqueue(e, false)
+	}
+	c.touch(l)
+	c.retire(l)
+}
+
+// throttle cools the lane down, and ends the jobs of it for which that is too long (S-L10, S-A8).
+func (c *Core) throttle(l *lane, e *Entry, out policy.Outcome) {
+	before := l.cool.Until()
+	l.cool.Throttle(c.now, e.visit, out.Hint, out.Hinted)
+	until := l.cool.Until()
+	if until == before {
+		return
+	}
+	c.emit(Effect{Kind: Cooling, Entry: e, Key: l.key, Until: until})
+	var late []*Entry
+	c.deadline.below(int64(until.Add(1)), func(other *Entry) {
+		if other.lane == l && (other.state == Queued || other.state == Waiting) {
+			late = append(late, other)
+		}
+	})
+	for _, other := range late {
+		c.drop(other, DeadlinePassed)
+	}
+}
+
+// decide settles a job whose attempt has ended, or parks it until the next one. Everything that could speak against a
+// next attempt is asked now, before the wait and not after it (S-R6).
+func (c *Core) decide(e *Entry, out policy.Outcome) {
+	if out.Verdict == policy.VerdictSuccess && !out.Retry {
+		c.settle(e, Succeeded)
+		return
+	}
+	wait, reason := c.nextWait(e, out)
+	if reason == 0 {
+		reason = c.objection(e, out, c.now.Add(wait))
+	}
+	if reason != 0 {
+		c.settle(e, reason)
+		return
+	}
+	c.park(e, c.now.Add(wait))
+}
+
+// nextWait returns how long e waits for its next attempt, or the reason why there is none.
+func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
+	r := e.rule(c)
+	switch {
+	case !out.Retry || r.Off():
+		return 0, Failed
+	case c.stopping:
+		return 0, NotStarted
+	}
+	var wait time.Duration
+	var spread float64
+	if out.Throttled {
+		// Throttles don't use up attempts (S-R12). The lane spreads those that waited, so the job itself need not.
+		e.throttles++
+		wait = r.ThrottleWait(e.throttles, e.prevWait, c.random.unit())
+	} else {
+		e.throttles = 0
+		if !e.pass.Probe() || e.FailFast { // the failed probe of a waiting job uses none either (S-B7)
+			e.failures++
+		}
+		if r.MaxAttempts > 0 && e.failures >= r.MaxAttempts {
+			return 0, AttemptsUsedUp
+		}
+		wait = r.Wait(e.failures, e.prevWait, c.random.unit())
+		spread = c.random.unit()
+	}
+	e.prevWait = wait
+	if out.Hinted {
+		hinted, ok := r.WithHint(wait, out.Hint, spread)
+		if !ok {
+			return 0, HintTooLong
+		}
+		wait = hinted
+	}
+	return wait, 0
+}
+
+// objection returns what speaks against a next attempt of e at the instant at, or zero.
+func (c *Core) objection(e *Entry, out policy.Outcome, at policy.Time) Reason {
+	r, l := e.rule(c), e.lane
+	floor := max(at, l.cool.Until())
+	switch {
+	case r.MaxElapsed > 0 && at.Sub(e.submitted) >= r.MaxElapsed:
+		return ElapsedUsedUp
+	case e.tooLate(floor):
+		return DeadlinePassed
+	case e.FailFast && l.circuit.Rejects() && l.circuit.RetryAt(c.now) > at:
+		return CircuitOpen
+	}
+	if out.Throttled {
+		own := max(0, at.Sub(max(c.now, l.cool.Until()))) // beyond the lane's cooldown
+		if l.cool.Spent(floor)-e.coolBase+e.throttled+own > r.ThrottleBudget() {
+			return ThrottledOut
+		}
+		e.throttled += own
+	}
+	return 0
+}

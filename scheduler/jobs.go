@@ -1,0 +1,154 @@
+package scheduler
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// submit takes in a new job.
+func (c *Core) submit(e *Entry) {
+	l := c.laneOf(e.Key)
+	e.lane, e.arrival, e.submitted, e.deadlinePos = l, c.arrivals, c.now, -1
+	e.coolBase = l.cool.Spent(c.now)
+	c.arrivals++
+	c.unsettled++
+	if e.Deadline > 0 {
+		c.deadline.push(int64(e.Deadline), e.arrival, e)
+	}
+	if e.NotBefore > c.now {
+		c.park(e, e.NotBefore)
+		return
+	}
+	c.enqueue(e, true)
+}
+
+// laneOf returns the lane of key, which it makes if need be.
+func (c *Core) laneOf(key string) *lane {
+	l := c.lanes[key]
+	if l == nil {
+		l = &lane{
+			key:     key,
+			ready:   newReadyQueue(),
+			circuit: policy.NewCircuit(c.breaker, c.workers),
+			own:     c.limits.newOwn(c.now),
+			wakePos: -1,
+			number:  c.laneSeq,
+		}
+		c.laneSeq++
+		c.lanes[key] = l
+	}
+	return l
+}
+
+// enqueue puts a job among those that could start now, unless it is already plain that it can't.
+func (c *Core) enqueue(e *Entry, fresh bool) {
+	l := e.lane
+	e.state = Queued
+	l.ready.push(e, fresh)
+	switch {
+	case e.FailFast && l.circuit.Rejects():
+		c.drop(e, CircuitOpen)
+	case e.tooLate(l.cool.Until()):
+		c.drop(e, DeadlinePassed)
+	default:
+		c.touch(l)
+	}
+}
+
+// tooLate reports whether a wait until at, which nothing can shorten, ends at or after e's deadline (S-A8).
+func (e *Entry) tooLate(at policy.Time) bool { return e.Deadline > 0 && at >= e.Deadline }
+
+// park puts a job aside until the instant at, unless that is too late for it.
+func (c *Core) park(e *Entry, at policy.Time) {
+	e.state = Waiting
+	e.lane.parked++
+	c.parked.push(int64(at), e.arrival, e)
+	if e.tooLate(at) {
+		c.drop(e, DeadlinePassed)
+		return
+	}
+	c.emit(Effect{Kind: Parked, Entry: e, Until: at})
+}
+
+// unpark makes a job ready whose wait is over.
+func (c *Core) unpark(e *Entry) {
+	c.parked.remove(e.pos)
+	e.lane.parked--
+	c.enqueue(e, false)
+}
+
+// drop settles a job, wherever it stands. One that is running is told, and stays in flight until it ends.
+func (c *Core) drop(e *Entry, reason Reason) {
+	switch l := e.lane; e.state {
+	case Queued:
+		l.ready.remove(e)
+		if l.ready.len == 0 && l.inRing {
+			c.ring.remove(l)
+		}
+		c.settle(e, reason)
+		c.touch(l) // a job behind it may pass where this one could not
+		c.retire(l)
+	case Waiting:
+		c.parked.remove(e.pos)
+		l.parked--
+		c.settle(e, reason)
+		c.retire(l)
+	case Running:
+		c.settle(e, reason)
+		e.state = Detached
+		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason})
+	case Unknown, Detached, Settled:
+	}
+}
+
+// settle ends a job, exactly once (S-F1).
+func (c *Core) settle(e *Entry, reason Reason) {
+	if e.deadlinePos >= 0 {
+		c.deadline.remove(e.deadlinePos)
+	}
+	c.unsettled--
+	e.state = Settled
+	effect := Effect{Kind: Settle, Entry: e, Reason: reason}
+	if reason == CircuitOpen {
+		effect.Until = e.lane.circuit.RetryAt(c.now)
+	}
+	c.emit(effect)
+}
+
+// dropWaiting settles every job that is not running, lane by lane and then the parked ones in order of arrival.
+func (c *Core) dropWaiting(reason Reason) {
+	for _, l := range c.lanesInOrder() {
+		for _, e := range l.ready.all() {
+			c.drop(e, reason)
+		}
+	}
+	for c.parked.len() > 0 {
+		c.drop(c.parked.min().item, reason)
+	}
+}
+
+// dropFlying settles every job that is running.
+func (c *Core) dropFlying(reason Reason) {
+	for e := c.flying.first; e != nil; e = e.next {
+		c.drop(e, reason)
+	}
+}
+
+// lanesInOrder returns the lanes by age: the order of a map is chance, and effects must not depend on it (S-T1).
+func (c *Core) lanesInOrder() []*lane {
+	return slices.SortedFunc(maps.Values(c.lanes), func(a, b *lane) int { return cmp.Compare(a.number, b.number) })
+}
+
+// retire forgets a lane that cannot be told from a new one (S-A9).
+func (c *Core) retire(l *lane) {
+	if !l.deserted() || l.freshAt(c.now) > c.now {
+		return
+	}
+	if l.wakePos >= 0 {
+		c.wakes.remove(l.wakePos)
+	}
+	delete(c.lanes, l.key)
+}

@@ -1,0 +1,93 @@
+package scheduler
+
+import "github.com/toller-go/toller/policy"
+
+// limitSet is the limits of a core, split by whose bucket they use. Costs are always given for all of them, in the order
+// of Config.Limits.
+type limitSet struct {
+	rules    []policy.Limit
+	defaults []policy.Amount // costs of a job that names none
+	shared   []sharedLimit   // one bucket for all keys
+	perKey   []int           // indexes of the rules of which every lane has a bucket
+}
+
+// sharedLimit is a bucket that all lanes use. The core holds it by pointer, so that one day its owner may be another.
+type sharedLimit struct {
+	index  int
+	bucket *policy.Bucket
+}
+
+func newLimitSet(rules []policy.Limit) limitSet {
+	set := limitSet{rules: rules}
+	for i, rule := range rules {
+		set.defaults = append(set.defaults, rule.Cost())
+		if rule.PerKey {
+			set.perKey = append(set.perKey, i)
+			continue
+		}
+		bucket := policy.NewBucket(rule, 0)
+		set.shared = append(set.shared, sharedLimit{index: i, bucket: &bucket})
+	}
+	return set
+}
+
+// newOwn returns the buckets of a new lane.
+func (s *limitSet) newOwn(now policy.Time) []policy.Bucket {
+	var own []policy.Bucket
+	for _, i := range s.perKey {
+		own = append(own, policy.NewBucket(s.rules[i], now))
+	}
+	return own
+}
+
+// costs returns what e costs, one amount for each rule.
+func (s *limitSet) costs(e *Entry) []policy.Amount {
+	if e.Costs != nil {
+		return e.Costs
+	}
+	return s.defaults
+}
+
+// sharedReadyAt returns when all shared limits have room for e: now, or the latest of their times.
+func (s *limitSet) sharedReadyAt(now policy.Time, e *Entry) policy.Time {
+	costs, at := s.costs(e), now
+	for _, l := range s.shared {
+		l.bucket.Advance(now)
+		if cost := costs[l.index]; !l.bucket.Has(cost) {
+			at = max(at, l.bucket.ReadyAt(cost))
+		}
+	}
+	return at
+}
+
+// ownReadyAt is sharedReadyAt for the limits of e's own lane.
+func (s *limitSet) ownReadyAt(now policy.Time, e *Entry) policy.Time {
+	costs, at := s.costs(e), now
+	for k, i := range s.perKey {
+		bucket := &e.lane.own[k]
+		bucket.Advance(now)
+		if cost := costs[i]; !bucket.Has(cost) {
+			at = max(at, bucket.ReadyAt(cost))
+		}
+	}
+	return at
+}
+
+// take deducts e's costs everywhere; giveBack undoes that for an attempt that never ran.
+func (s *limitSet) take(e *Entry) {
+	s.each(e, (*policy.Bucket).Take)
+}
+
+func (s *limitSet) giveBack(e *Entry) {
+	s.each(e, (*policy.Bucket).GiveBack)
+}
+
+func (s *limitSet) each(e *Entry, do func(*policy.Bucket, policy.Amount)) {
+	costs := s.costs(e)
+	for _, l := range s.shared {
+		do(l.bucket, costs[l.index])
+	}
+	for k, i := range s.perKey {
+		do(&e.lane.own[k], costs[i])
+	}
+}

@@ -1,0 +1,63 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// Close accepts no more jobs, finishes everything that has been accepted, retries included, and returns when all is over.
+// A pause is lifted. When ctx ends first, what is left is aborted: its futures are settled with [job.ErrAborted], running
+// functions are told through their contexts, and Close returns an error that matches [job.ErrAborted] and the cause of
+// ctx; a function that ignores its context goes on, on a goroutine of its own.
+//
+// Close may be called any number of times, also after Stop; each call waits for what is left. Called from inside a job of
+// this dispatcher it waits for that job, too, and so only returns when ctx ends.
+func (d *Dispatcher) Close(ctx context.Context) error {
+	return d.shut(ctx, scheduler.Resume)
+}
+
+// Stop is [Dispatcher.Close], except that only the attempts which are running are finished: all other jobs, those between
+// two attempts included, are settled with [job.ErrNotStarted].
+func (d *Dispatcher) Stop(ctx context.Context) error {
+	return d.shut(ctx, scheduler.Stop)
+}
+
+func (d *Dispatcher) shut(ctx context.Context, how scheduler.EventKind) error {
+	defer unregister(d)
+	d.mail.close()
+	d.room.close()
+	d.mail.post(message{do: func() {
+		d.loop.closing = true
+		d.step(how)
+	}})
+	select {
+	case <-d.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-d.ended:
+		return nil
+	default:
+	}
+	d.ask(func() { d.step(scheduler.Abort) })
+	return fmt.Errorf("dispatcher %q: %w what was left: %w", d.name, job.ErrAborted, context.Cause(ctx))
+}
+
+// WaitIdle waits until nothing is queued, waiting or running, and closes nothing. It returns the cause of ctx when that
+// ends first. Jobs that are submitted in the meantime are waited for, too.
+func (d *Dispatcher) WaitIdle(ctx context.Context) error {
+	quiet := make(chan struct{})
+	if !d.mail.post(message{do: func() { d.loop.quiet = append(d.loop.quiet, quiet) }}) {
+		return nil
+	}
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("dispatcher %q: not idle: %w", d.name, context.Cause(ctx))
+	}
+}

@@ -1,0 +1,77 @@
+package dispatcher
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// Defaults of the fields of a [Config].
+const (
+	DefaultWorkers = 64     // attempts in flight at once
+	DefaultQueue   = 65_536 // jobs accepted and not settled
+)
+
+// Config is what a [Dispatcher] is made from. The zero Config works: 64 workers, room for 65,536 jobs, no timeout, no
+// limits, no retries, no breaker.
+type Config struct {
+	// Name is how the dispatcher is found by [Lookup] and named in errors; unique among those not closed. Defaults to a
+	// generated one.
+	Name string
+	// Workers is how many attempts may be in flight at once. Defaults to 64.
+	Workers int
+	// Queue is how many jobs may be accepted and not settled, whether queued, waiting or running; beyond that Submit
+	// waits. Defaults to 65,536.
+	Queue int
+	// Timeout is how long one attempt may take before its context ends; a function that ignores it keeps its worker.
+	// Defaults to no bound.
+	Timeout time.Duration
+	// Limits bound what is started: an attempt needs room in all of them. Defaults to none.
+	Limits []policy.Limit
+	// Retry says whether and when failed attempts are repeated. Defaults to never.
+	Retry policy.Retry
+	// Breaker stops sending to a key that keeps failing. Defaults to off.
+	Breaker policy.Breaker
+	// Seed makes the choices of jitter repeatable. Defaults to a random one.
+	Seed uint64
+}
+
+// withDefaults returns c with every field set that has a default, save for the name.
+func (c Config) withDefaults() Config {
+	c.Workers = cmp.Or(c.Workers, DefaultWorkers)
+	c.Queue = cmp.Or(c.Queue, DefaultQueue)
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
+	}
+	return c
+}
+
+// validate returns nil, or every fault of c, joined.
+func (c Config) validate() error {
+	var faults []error
+	fault := func(bad bool, field string, value any, allowed string) {
+		if bad {
+			faults = append(faults, &policy.FieldError{Field: "Config." + field, Value: value, Allowed: allowed})
+		}
+	}
+	fault(c.Workers < 0, "Workers", c.Workers, "positive, or 0 for the default")
+	fault(c.Queue < 0, "Queue", c.Queue, "positive, or 0 for the default")
+	fault(c.Timeout < 0, "Timeout", c.Timeout, "positive, or 0 for no bound")
+	names := make(map[string]bool)
+	for _, limit := range c.Limits {
+		faults = append(faults, limit.Validate())
+		fault(names[limit.Name], "Limits", fmt.Sprintf("%q twice", limit.Name), "limits of different names")
+		names[limit.Name] = true
+	}
+	faults = append(faults, c.Retry.Validate(), c.Breaker.Validate())
+	return errors.Join(faults...)
+}
+
+func (c Config) core() scheduler.Config {
+	return scheduler.Config{Workers: c.Workers, Limits: c.Limits, Retry: c.Retry, Breaker: c.Breaker, Seed: c.Seed}
+}

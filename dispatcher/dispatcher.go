@@ -1,0 +1,74 @@
+package dispatcher
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// Dispatcher runs jobs under limits, retries and circuit breakers. Make one with [New], hand jobs in with [Submit] and
+// its kin, and end it with [Dispatcher.Close] or [Dispatcher.Stop]. All methods may be called from any goroutine.
+type Dispatcher struct {
+	name         string        // immutable after New
+	cfg          Config        // immutable after New
+	costRequired bool          // immutable after New; some limit demands a named cost
+	start        time.Time     // immutable after New; zero of the clock
+	ended        chan struct{} // closed when the loop has ended
+	ids          atomic.Uint64 // of the latest job
+	mail         mailbox
+	room         room
+	crew         *crew
+	loop         loop // loop only
+}
+
+// New starts a dispatcher. The zero Config works. It returns every fault of cfg at once, each a [*policy.FieldError]; or
+// an error that matches [ErrNameTaken].
+//
+// A dispatcher owns a goroutine, and those of its workers, until Close or Stop has returned.
+func New(cfg Config) (*Dispatcher, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	d := &Dispatcher{
+		name:  cfg.Name,
+		cfg:   cfg,
+		start: time.Now(),
+		ended: make(chan struct{}),
+		mail:  mailbox{bell: make(chan struct{}, 1)},
+		room:  room{free: cfg.Queue},
+		loop: loop{
+			core:   scheduler.New(cfg.core()),
+			causes: make(map[string]error),
+		},
+	}
+	for _, limit := range cfg.Limits {
+		d.costRequired = d.costRequired || limit.CostRequired
+	}
+	if err := register(d); err != nil {
+		return nil, err
+	}
+	crew, err := newCrew()
+	if err != nil {
+		unregister(d)
+		return nil, err
+	}
+	d.crew = crew
+	d.loop.timer = time.NewTimer(time.Hour)
+	d.loop.timer.Stop()
+	go d.run()
+	return d, nil
+}
+
+// Name returns the dispatcher's name, which is generated if Config had none.
+func (d *Dispatcher) Name() string { return d.name }
+
+// clock reads the monotonic clock.
+func (d *Dispatcher) clock() policy.Time { return policy.Time(time.Since(d.start)) }
+
+// at converts a moment to an instant of the clock; one that has passed is the present.
+func (d *Dispatcher) at(moment time.Time) policy.Time {
+	return d.clock().Add(max(1, time.Until(moment)))
+}

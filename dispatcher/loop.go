@@ -1,0 +1,237 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// loop is what belongs to the scheduler goroutine alone. Nobody else touches it, so it has no lock; who wants something
+// posts a message.
+type loop struct {
+	core    *scheduler.Core
+	timer   *time.Timer      // the one timer (S-L9)
+	now     policy.Time      // of this turn: the clock is read once a turn
+	batch   []message        // of this turn
+	starts  []runnable       // admitted in this turn
+	after   []func()         // to be called at the end of this turn
+	causes  map[string]error // by key: what opened the circuits that are not closed
+	quiet   []chan struct{}  // those who wait for quiet
+	closing bool             // Close or Stop has been called
+}
+
+// run is the scheduler goroutine. It ends when the dispatcher is closed and everything accepted is over.
+func (d *Dispatcher) run() {
+	defer d.endLoop()
+	for !d.loop.closing || !d.loop.core.Quiet() {
+		select {
+		case <-d.mail.bell:
+		case <-d.loop.timer.C:
+		}
+		d.turn()
+	}
+}
+
+// turn takes everything that has come in, lets the core decide, and does what it says.
+func (d *Dispatcher) turn() {
+	l := &d.loop
+	l.batch = d.mail.take(l.batch)
+	l.now = d.clock()
+	for i := range l.batch {
+		d.receive(&l.batch[i])
+	}
+	l.core.Step(scheduler.Event{Kind: scheduler.Tick, At: l.now})
+	effects := l.core.Effects()
+	for i := range effects {
+		d.carryOut(&effects[i])
+	}
+	d.crew.hand(l.starts)
+	clear(l.starts)
+	l.starts = l.starts[:0]
+	d.endTurn()
+}
+
+// endTurn answers those who wait for it, and sets the timer.
+func (d *Dispatcher) endTurn() {
+	l := &d.loop
+	for _, do := range l.after {
+		do()
+	}
+	clear(l.after)
+	l.after = l.after[:0]
+	if l.core.Quiet() {
+		for _, waiter := range l.quiet {
+			close(waiter)
+		}
+		l.quiet = nil
+	}
+	if next := l.core.NextWake(); next == policy.Never {
+		l.timer.Stop()
+	} else {
+		l.timer.Reset(max(0, next.Sub(d.clock())))
+	}
+}
+
+// receive takes one message.
+func (d *Dispatcher) receive(m *message) {
+	if m.do != nil {
+		m.do()
+		return
+	}
+	h := m.job
+	switch m.kind {
+	case scheduler.Submit:
+		h.accepted = d.loop.now
+	case scheduler.Done:
+		d.record(h, m)
+	default:
+	}
+	d.loop.core.Step(scheduler.Event{Kind: m.kind, At: d.loop.now, Entry: &h.entry, Attempt: m.attempt, Outcome: m.outcome})
+	if m.kind == scheduler.Submit && h.unwatch != nil && h.ctx.Err() != nil {
+		// The watch may have spoken before the core knew the job. What is canceled now takes nothing (S-A7).
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.Cancel, At: d.loop.now, Entry: &h.entry})
+	}
+}
+
+// record keeps what a failed attempt returned.
+func (d *Dispatcher) record(h *header, m *message) {
+	if m.err == nil {
+		return
+	}
+	h.last = m.err
+	if !m.outcome.Throttled {
+		h.failures++
+	}
+	now := d.loop.now
+	h.history.Add(job.Failure{N: m.attempt, At: now.Sub(h.accepted), Took: now.Sub(h.began), Error: m.err})
+}
+
+// carryOut does what the core has decided.
+func (d *Dispatcher) carryOut(e *scheduler.Effect) {
+	switch e.Kind {
+	case scheduler.Start:
+		t := e.Entry.Owner.(jobTask)
+		h := t.head()
+		h.began = d.loop.now
+		if h.turn != nil {
+			h.turn <- struct{}{} // has room: one attempt of a job at a time
+		} else {
+			d.loop.starts = append(d.loop.starts, t)
+		}
+	case scheduler.Settle:
+		d.settle(e)
+	case scheduler.Signal:
+		h := e.Entry.Owner.(jobTask).head()
+		h.signal(h.signalCause(e.Reason))
+	case scheduler.Opened:
+		if e.Entry != nil {
+			d.loop.causes[e.Key] = e.Entry.Owner.(jobTask).head().last
+		}
+	case scheduler.Closed:
+		delete(d.loop.causes, e.Key)
+	case scheduler.HalfOpened, scheduler.Parked, scheduler.Cooling:
+	}
+}
+
+// settle gives a job's future its answer, and its room to the next.
+func (d *Dispatcher) settle(e *scheduler.Effect) {
+	t := e.Entry.Owner.(jobTask)
+	h := t.head()
+	if h.unwatch != nil {
+		h.unwatch()
+	}
+	var err error
+	if e.Reason != scheduler.Succeeded {
+		err = d.failure(h, e)
+	}
+	t.settle(e.Reason, err)
+	d.room.giveBack()
+}
+
+// failure is the error in which a job ends.
+func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
+	err := &job.Error{
+		Dispatcher: d.name, ID: h.id, Key: h.entry.Key, Attempts: h.entry.Runs(), Last: h.last, History: h.history,
+	}
+	switch e.Reason {
+	case scheduler.AttemptsUsedUp:
+		err.Reason = &job.MaxRetriesExceededError{Attempts: h.failures, Last: h.last}
+	case scheduler.ElapsedUsedUp:
+		err.Reason = job.ErrMaxElapsed
+	case scheduler.ThrottledOut:
+		err.Reason = job.ErrThrottled
+	case scheduler.HintTooLong:
+		err.Reason = job.ErrHintTooLong
+	case scheduler.CircuitOpen:
+		err.Reason = d.openCircuit(e)
+	case scheduler.DeadlinePassed, scheduler.Canceled:
+		err.Cause = h.signalCause(e.Reason)
+		err.Reason = job.ErrCanceled
+		if errors.Is(err.Cause, context.DeadlineExceeded) {
+			err.Reason = job.ErrDeadline
+		}
+	case scheduler.NotStarted:
+		err.Reason = job.ErrNotStarted
+	case scheduler.Aborted:
+		err.Reason = job.ErrAborted
+	default:
+		err.Reason = failed(h.last)
+		if err.Reason == h.last {
+			err.Last = nil // once is enough
+		}
+	}
+	return err
+}
+
+// failed is the reason of a job that ended with an error not to be tried again: a panic and a Goexit speak for
+// themselves.
+func failed(last error) error {
+	if panicked, ok := last.(*job.PanicError); ok { //nolint:errorlint // made by us and not wrapped; one that a function returns is its own error
+		return panicked
+	}
+	if last == job.ErrGoexit { //nolint:errorlint // likewise
+		return last
+	}
+	return job.ErrFailed
+}
+
+func (d *Dispatcher) openCircuit(e *scheduler.Effect) error {
+	key := e.Entry.Key
+	after := time.Duration(-1)
+	if e.Until != policy.Never {
+		after = max(0, e.Until.Sub(d.loop.now))
+	}
+	return &policy.OpenCircuitError{Key: key, RetryAfter: after, Cause: d.loop.causes[key]}
+}
+
+// signalCause is why a job's context ends, or would.
+func (h *header) signalCause(reason scheduler.Reason) error {
+	switch {
+	case h.ctx.Err() != nil:
+		return context.Cause(h.ctx)
+	case reason == scheduler.DeadlinePassed:
+		return context.DeadlineExceeded
+	case reason == scheduler.Aborted:
+		return job.ErrAborted
+	default:
+		return context.Canceled
+	}
+}
+
+// endLoop leaves nothing behind: late questions are answered, the goroutines of the pool end, the name is free.
+func (d *Dispatcher) endLoop() {
+	for _, m := range d.mail.end() {
+		if m.do != nil {
+			m.do()
+		}
+	}
+	d.endTurn()
+	d.loop.timer.Stop()
+	d.crew.release()
+	unregister(d)
+	close(d.ended)
+}

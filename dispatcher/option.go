@@ -1,0 +1,174 @@
+package dispatcher
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// Option says something about one submission. Make one with the functions whose names begin with With.
+type Option struct {
+	kind     optionKind
+	whenOpen policy.WhenOpen
+	text     string
+	number   float64
+	wait     time.Duration
+	at       time.Time
+	retry    *policy.Retry
+}
+
+type optionKind uint8
+
+const (
+	optionNone optionKind = iota // the zero Option says nothing
+	optionKey
+	optionCost
+	optionDeadline
+	optionDelay
+	optionTimeout
+	optionRetry
+	optionWhenOpen
+)
+
+// WithKey names whose fate the job shares: a host, a model, an account. Jobs of one key share a circuit, a cooldown and
+// the limits that are per key. Without it, the key is empty.
+func WithKey(key string) Option { return Option{kind: optionKey, text: key} }
+
+// WithCost says what each attempt costs of the limit of that name, in tokens; fractions are allowed, and kept to a
+// millionth. Without it, the cost is the limit's DefaultCost.
+func WithCost(limit string, tokens float64) Option {
+	return Option{kind: optionCost, text: limit, number: tokens}
+}
+
+// WithDeadline ends the job at the given moment if it is not over. The deadline of Submit's context does the same; the
+// earlier of the two counts.
+func WithDeadline(at time.Time) Option { return Option{kind: optionDeadline, at: at} }
+
+// WithDelay keeps the first attempt back for this long.
+func WithDelay(wait time.Duration) Option { return Option{kind: optionDelay, wait: wait} }
+
+// WithTimeout is Config.Timeout for this job: how long each of its attempts may take. Zero means no bound.
+func WithTimeout(each time.Duration) Option { return Option{kind: optionTimeout, wait: each} }
+
+// WithRetry is Config.Retry for this job. The zero Retry turns retries off.
+func WithRetry(retry policy.Retry) Option { return Option{kind: optionRetry, retry: &retry} }
+
+// WithWhenOpen says whether the job fails or waits while its circuit is open, whatever Config.Breaker.WhenOpen says.
+func WithWhenOpen(choice policy.WhenOpen) Option {
+	return Option{kind: optionWhenOpen, whenOpen: choice}
+}
+
+// spec is what the options of one submission come to.
+type spec struct {
+	key      string
+	costs    []policy.Amount // nil: the defaults
+	deadline time.Time       // zero: none
+	delay    time.Duration
+	timeout  time.Duration
+	retry    *policy.Retry // nil: Config.Retry
+	whenOpen policy.WhenOpen
+}
+
+// apply reads the options over the dispatcher's settings. The error names the option, the value and what is allowed.
+func (d *Dispatcher) apply(options []Option) (spec, error) {
+	s := spec{timeout: d.cfg.Timeout, whenOpen: d.cfg.Breaker.WhenOpen}
+	named := 0
+	for i := range options {
+		if err := s.set(d, &options[i]); err != nil {
+			return s, err
+		}
+		if options[i].kind == optionCost {
+			named++
+		}
+	}
+	if named > 0 || d.costRequired {
+		if err := s.checkCosts(d, options); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (s *spec) set(d *Dispatcher, o *Option) error {
+	refuse := func(bad bool, field string, value any, allowed string) error {
+		if !bad {
+			return nil
+		}
+		return &policy.FieldError{Field: field, Value: value, Allowed: allowed}
+	}
+	switch o.kind {
+	case optionNone:
+	case optionKey:
+		s.key = o.text
+	case optionCost:
+		return s.setCost(d, o.text, o.number)
+	case optionDeadline:
+		s.deadline = o.at
+		return refuse(o.at.IsZero(), "WithDeadline", o.at, "a moment; the zero time is none")
+	case optionDelay:
+		s.delay = o.wait
+		return refuse(o.wait < 0, "WithDelay", o.wait, "zero or positive")
+	case optionTimeout:
+		s.timeout = o.wait
+		return refuse(o.wait < 0, "WithTimeout", o.wait, "positive, or 0 for no bound")
+	case optionRetry:
+		s.retry = o.retry
+		return o.retry.Validate()
+	case optionWhenOpen:
+		s.whenOpen = o.whenOpen
+		return refuse(o.whenOpen > policy.Wait, "WithWhenOpen", o.whenOpen, "ByCall, FailFast or Wait")
+	}
+	return nil
+}
+
+func (s *spec) setCost(d *Dispatcher, name string, tokens float64) error {
+	field := fmt.Sprintf("cost of limit %q", name)
+	for i, limit := range d.cfg.Limits {
+		if limit.Name != name {
+			continue
+		}
+		cost, err := policy.AmountOf(field, tokens)
+		if err != nil {
+			return err
+		}
+		if s.costs == nil {
+			s.costs = make([]policy.Amount, len(d.cfg.Limits))
+			for j := range d.cfg.Limits {
+				s.costs[j] = d.cfg.Limits[j].Cost()
+			}
+		}
+		s.costs[i] = cost
+		return limit.Admits(cost)
+	}
+	names := make([]string, len(d.cfg.Limits))
+	for i, limit := range d.cfg.Limits {
+		names[i] = fmt.Sprintf("%q", limit.Name)
+	}
+	allowed := "left out, because the dispatcher has no limits"
+	if len(names) > 0 {
+		allowed = "of a limit that exists: " + strings.Join(names, ", ")
+	}
+	return &policy.FieldError{Field: field, Value: tokens, Allowed: allowed}
+}
+
+// checkCosts refuses a job that does not name a cost where one is required.
+func (s *spec) checkCosts(d *Dispatcher, options []Option) error {
+	for _, limit := range d.cfg.Limits {
+		if !limit.CostRequired {
+			continue
+		}
+		found := false
+		for i := range options {
+			found = found || options[i].kind == optionCost && options[i].text == limit.Name
+		}
+		if !found {
+			return &policy.FieldError{
+				Field: fmt.Sprintf("cost of limit %q", limit.Name), Value: "not named",
+				Allowed: fmt.Sprintf("given by WithCost(%q, …), because the limit requires it", limit.Name),
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// Submit hands a job in and returns its future. ctx is the job's life: when it ends, so does the job.
+//
+// While as many jobs are unsettled as Config.Queue allows, Submit waits for room, until ctx ends; called with the context
+// of an attempt of the same dispatcher it does not wait but returns [ErrQueueFull], since the room it waits for might be
+// its own. (From inside a job, pass on the context that the function was given: without it this cannot be told.)
+//
+// The error is about the submission, and then there is no future: [ErrClosed], [ErrQueueFull], the cause of ctx, a
+// [*policy.FieldError] for an option that makes no sense. Whatever happens later is told by the future. While the job's
+// circuit is open it waits, unless told otherwise by [WithWhenOpen] or Config.Breaker.
+func Submit[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Option) (*job.Future[T], error) {
+	t, err := newTask(ctx, d, fn, policy.Wait, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.accept(&t.header, !job.Inside(ctx, d.name)); err != nil {
+		return nil, err
+	}
+	return t.promise.Future(), nil
+}
+
+// TrySubmit is [Submit] for a caller who won't wait: a full queue is [ErrQueueFull] at once, and an open circuit fails the
+// job at once, through its future, with an error that holds a [*policy.OpenCircuitError].
+func TrySubmit[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Option) (*job.Future[T], error) {
+	t, err := newTask(ctx, d, fn, policy.FailFast, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.accept(&t.header, false); err != nil {
+		return nil, err
+	}
+	return t.promise.Future(), nil
+}
+
+// Go is [Submit] for a function that has an error and no other result.
+func Go(ctx context.Context, d *Dispatcher, fn func(ctx context.Context) error, options ...Option) (*job.Future[struct{}], error) {
+	if fn == nil {
+		return nil, ErrNilFunc
+	}
+	return Submit(ctx, d, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) }, options...)
+}
+
+// newTask makes a task that has not been accepted yet. byCall is what its kind of call does at an open circuit.
+func newTask[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], byCall policy.WhenOpen, options []Option) (*task[T], error) {
+	switch {
+	case d == nil:
+		return nil, ErrNilDispatcher
+	case ctx == nil:
+		return nil, ErrNilContext
+	case fn == nil:
+		return nil, ErrNilFunc
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("dispatcher: not accepted: %w", context.Cause(ctx))
+	}
+	s, err := d.apply(options)
+	if err != nil {
+		return nil, err
+	}
+	if s.whenOpen == policy.ByCall {
+		s.whenOpen = byCall
+	}
+	t := &task[T]{fn: fn}
+	t.promise.Init(&t.header)
+	t.init(ctx, d, &s)
+	t.entry.Owner = t
+	return t, nil
+}
+
+// init fills in the header. Instants are taken here, so that what is said in durations counts from the call.
+func (h *header) init(ctx context.Context, d *Dispatcher, s *spec) {
+	h.d, h.id, h.ctx, h.timeout, h.retry = d, job.ID(d.ids.Add(1)), ctx, s.timeout, &d.cfg.Retry
+	if s.retry != nil {
+		h.retry = s.retry
+	}
+	h.entry = scheduler.Entry{Key: s.key, Costs: s.costs, Retry: h.retry, FailFast: s.whenOpen == policy.FailFast}
+	if s.delay > 0 {
+		h.entry.NotBefore = d.clock().Add(s.delay)
+	}
+	if deadline, ok := earliest(ctx, s.deadline); ok {
+		h.entry.Deadline = d.at(deadline)
+	}
+}
+
+// earliest returns the earlier of ctx's deadline and the given one, if there is any.
+func earliest(ctx context.Context, deadline time.Time) (time.Time, bool) {
+	if own, ok := ctx.Deadline(); ok && (deadline.IsZero() || own.Before(deadline)) {
+		return own, true
+	}
+	return deadline, !deadline.IsZero()
+}
+
+// accept takes room for the job and posts it. After that it is bound to be settled.
+func (d *Dispatcher) accept(h *header, wait bool) error {
+	if err := d.room.take(h.ctx, wait); err != nil {
+		return err
+	}
+	if h.ctx.Done() != nil {
+		h.unwatch = context.AfterFunc(h.ctx, func() { d.mail.post(message{kind: scheduler.Cancel, job: h}) })
+	}
+	if !d.mail.submit(h) {
+		if h.unwatch != nil {
+			h.unwatch()
+		}
+		d.room.giveBack()
+		return ErrClosed
+	}
+	return nil
+}

@@ -42,13 +42,13 @@ var ErrNotSettled = errors.New("job: not settled")
 
 // ErrAttemptTimeout is the cause of an attempt's context when the attempt's own time is up. It tells this from the end
 // of the whole job, whatever error the function makes of it. Like every timeout, it has a method Timeout that says so.
-var ErrAttemptTimeout error = attemptTimeout{}
+var ErrAttemptTimeout error = attemptTimeoutError{}
 
-type attemptTimeout struct{}
+type attemptTimeoutError struct{}
 
-func (attemptTimeout) Error() string   { return "attempt timed out" }
-func (attemptTimeout) Timeout() bool   { return true }
-func (attemptTimeout) Temporary() bool { return true } // asked for by net.Error
+func (attemptTimeoutError) Error() string   { return "attempt timed out" }
+func (attemptTimeoutError) Timeout() bool   { return true }
+func (attemptTimeoutError) Temporary() bool { return true } // asked for by net.Error
 
 // Error is how a job ends that has no result. errors.Is and errors.As find the reason, the last error of the function and
 // the cause of a context.

@@ -93,7 +93,7 @@ func (f *Future[T]) Await(ctx context.Context) (T, error) {
 }
 
 // Result returns what Await would, without waiting. ok is false while the job is not settled.
-func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive,staticcheck // ok says whether the pair (value, err) exists, so it comes last
+func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive // ok says whether the pair (value, err) exists, so it comes last
 	f.mu.Lock()
 	ok = f.settled
 	f.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// UnlimitedAttempts, as [Retry].MaxAttempts, tries until something else ends the job: its context, its deadline,
+// UnlimitedAttempts as [Retry].MaxAttempts tries until something else ends the job: its context, its deadline,
 // MaxElapsed, or an error that is not worth another attempt.
 const UnlimitedAttempts = -1
 

@@ -150,6 +150,9 @@ func (d *Dispatcher) settle(e *scheduler.Effect) {
 	}
 	t.settle(e.Reason, err)
 	d.room.giveBack()
+	if h.outbox != nil {
+		h.outbox.add(h.id)
+	}
 }
 
 // failure is the error in which a job ends.

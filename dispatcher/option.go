@@ -30,6 +30,7 @@ const (
 	optionTimeout
 	optionRetry
 	optionWhenOpen
+	optionWindow
 )
 
 // WithKey names whose fate the job shares: a host, a model, an account. Jobs of one key share a circuit, a cooldown and
@@ -58,6 +59,23 @@ func WithRetry(retry policy.Retry) Option { return Option{kind: optionRetry, ret
 // WithWhenOpen says whether the job fails or waits while its circuit is open, whatever Config.Breaker.WhenOpen says.
 func WithWhenOpen(choice policy.WhenOpen) Option {
 	return Option{kind: optionWhenOpen, whenOpen: choice}
+}
+
+// WithWindow says how many elements a [Map] may have read and not yielded, at least 1. Elsewhere it has no effect.
+func WithWindow(elements int) Option { return Option{kind: optionWindow, number: float64(elements)} }
+
+// windowOf returns the window that the options ask for, or twice the workers.
+func windowOf(d *Dispatcher, options []Option) int {
+	window := 2 * DefaultWorkers
+	if d != nil {
+		window = 2 * d.cfg.Workers
+	}
+	for i := range options {
+		if options[i].kind == optionWindow {
+			window = int(options[i].number)
+		}
+	}
+	return max(1, window)
 }
 
 // spec is what the options of one submission come to.
@@ -119,6 +137,8 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 	case optionWhenOpen:
 		s.whenOpen = o.whenOpen
 		return refuse(o.whenOpen > policy.Wait, "WithWhenOpen", o.whenOpen, "ByCall, FailFast or Wait")
+	case optionWindow:
+		return refuse(o.number < 1, "WithWindow", o.number, "at least 1")
 	}
 	return nil
 }

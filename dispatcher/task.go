@@ -29,6 +29,7 @@ type header struct {
 	timeout time.Duration   // of one attempt; 0: none
 	retry   *policy.Retry   // never nil
 	turn    chan struct{}   // of a Do: its caller runs the attempts, when told so here; otherwise nil
+	outbox  *outbox         // of a Map: told when the job is over; otherwise nil
 	unwatch func() bool     // ends the watch on ctx; loop only, once submitted; nil when there is nothing to watch
 
 	last     error       // loop only; what the function returned last

@@ -1,0 +1,191 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+)
+
+// Item is one element that has come out of [Map].
+type Item[In, Out any] struct {
+	Index int // position in the source, from 0
+	In    In
+	Value Out
+	Err   error // nil, or why there is no Value: a [*job.Error], or the error of the submission
+}
+
+// Spec is what may differ from element to element of a [Map]. The zero Spec says nothing; what it says beats the
+// options of the Map.
+type Spec struct {
+	Key      string    // see [WithKey]
+	Costs    []Cost    // see [WithCost]
+	Deadline time.Time // see [WithDeadline]
+}
+
+// Cost is what each attempt of a job costs of the limit of that name, in tokens.
+type Cost struct {
+	Limit  string
+	Tokens float64
+}
+
+// options returns s in the form that every other submission has.
+func (s Spec) options() []Option {
+	var options []Option
+	if s.Key != "" {
+		options = append(options, WithKey(s.Key))
+	}
+	for _, cost := range s.Costs {
+		options = append(options, WithCost(cost.Limit, cost.Tokens))
+	}
+	if !s.Deadline.IsZero() {
+		options = append(options, WithDeadline(s.Deadline))
+	}
+	return options
+}
+
+// Map runs fn for each element of in and yields the results as they come, each as soon as it is there. It is a bounded
+// stage of a pipeline: at most a window of elements has been read from the source and not been yielded, so a slow consumer
+// holds the source back, and a source without end needs memory for the window alone. The window is twice the dispatcher's
+// workers unless [WithWindow] says otherwise.
+//
+// Nothing happens before the sequence is ranged over, and it is meant to be ranged over once. Every element that has been
+// read is yielded exactly once, with its result or its error, unless the loop is left: break cancels what is under way. When
+// ctx ends, or the dispatcher is closed, no more is read from the source, and what has been read ends with an error.
+//
+// per says what is particular to one element, such as its key; nil when nothing is. The source is read, and per and the
+// loop's body run, on the goroutine that ranges. While a job's circuit is open it waits, as
+// with [Submit].
+func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[In, Out]] {
+	return func(yield func(Item[In, Out]) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		next, stop := iter.Pull(in)
+		defer stop()
+		s := stage[In, Out]{ctx: ctx, d: d, fn: fn, per: per, options: options, next: next}
+		s.outbox.bell = make(chan struct{}, 1)
+		s.run(windowOf(d, options), yield)
+	}
+}
+
+// stage is one Map that is being ranged over.
+type stage[In, Out any] struct {
+	ctx     context.Context // of this stage: ends when the loop is left
+	d       *Dispatcher
+	fn      func(context.Context, In) (Out, error)
+	per     func(In) Spec // nil: nothing differs
+	options []Option
+	next    func() (In, bool)
+	read    int // elements read from the source
+	ended   bool
+	outbox  outbox
+}
+
+// flight is one element under way.
+type flight[In, Out any] struct {
+	item   Item[In, Out]
+	future *job.Future[Out]
+}
+
+func (s *stage[In, Out]) run(window int, yield func(Item[In, Out]) bool) {
+	under := make(map[job.ID]flight[In, Out], window)
+	for {
+		for len(under) < window && !s.ended {
+			f, ok := s.launch()
+			switch {
+			case !ok:
+			case f.item.Err != nil:
+				if !yield(f.item) {
+					return
+				}
+			default:
+				under[f.future.ID()] = f
+			}
+		}
+		if len(under) == 0 {
+			return
+		}
+		for _, id := range s.outbox.wait() {
+			f := under[id]
+			delete(under, id)
+			f.item.Value, f.item.Err, _ = f.future.Result()
+			if !yield(f.item) {
+				return
+			}
+		}
+	}
+}
+
+// launch reads one element and submits it. ok is false when there is none.
+func (s *stage[In, Out]) launch() (_ flight[In, Out], ok bool) {
+	if s.ctx.Err() != nil {
+		s.ended = true
+		return flight[In, Out]{}, false
+	}
+	in, ok := s.next()
+	if !ok {
+		s.ended = true
+		return flight[In, Out]{}, false
+	}
+	f := flight[In, Out]{item: Item[In, Out]{Index: s.read, In: in}}
+	s.read++
+	f.future, f.item.Err = s.submit(in)
+	if errors.Is(f.item.Err, ErrClosed) {
+		s.ended = true
+	}
+	return f, true
+}
+
+func (s *stage[In, Out]) submit(in In) (*job.Future[Out], error) {
+	if s.fn == nil {
+		return nil, ErrNilFunc
+	}
+	call := func(ctx context.Context) (Out, error) { return s.fn(ctx, in) }
+	options := s.options
+	if s.per != nil {
+		options = append(slices.Clip(options), s.per(in).options()...)
+	}
+	t, err := newTask(s.ctx, s.d, call, policy.Wait, options)
+	if err != nil {
+		return nil, err
+	}
+	t.outbox = &s.outbox
+	if err := s.d.accept(&t.header, !job.Inside(s.ctx, s.d.name)); err != nil {
+		return nil, err
+	}
+	return t.promise.Future(), nil
+}
+
+// outbox collects the jobs of one stage that are over, in the order in which they ended.
+type outbox struct {
+	bell chan struct{} // holds one: there is something to take
+
+	mu   sync.Mutex
+	over []job.ID // guarded by mu
+}
+
+// add is called by the loop for each job, once it is settled. It does not block.
+func (o *outbox) add(id job.ID) {
+	o.mu.Lock()
+	o.over = append(o.over, id)
+	o.mu.Unlock()
+	select {
+	case o.bell <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns what is over, and blocks until something is. Every job is settled at some time, so it needs no way out.
+func (o *outbox) wait() []job.ID {
+	<-o.bell
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	over := o.over
+	o.over = nil
+	return over
+}

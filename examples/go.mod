@@ -2,6 +2,22 @@ module github.com/toller-go/toller/examples
 
 go 1.26.0
 
-require github.com/toller-go/toller v0.0.0
+require (
+	github.com/toller-go/toller v0.0.0
+	github.com/vbauerster/mpb/v8 v8.16.2
+	golang.org/x/term v0.47.0
+)
+
+require (
+	github.com/VividCortex/ewma v1.2.0 // indirect
+	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
+	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
+	github.com/mattn/go-runewidth v0.0.30 // indirect
+	github.com/panjf2000/ants/v2 v2.12.1 // indirect
+	github.com/vbauerster/cupwriter v0.0.5 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
+	golang.org/x/sync v0.13.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
 
 replace github.com/toller-go/toller => ../

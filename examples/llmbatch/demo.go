@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"os"
+	"time"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
+)
+
+//go:embed prompts.jsonl
+var prompts []byte
+
+// hostile is the API of the demo: ten requests a second and what else goes wrong between a program and such an API.
+var hostile = fakellm.Config{
+	Rate: 10, Burst: 10,
+	Fail: 0.12, Throttle: 0.015, RetryAfter: time.Second,
+	Latency: fakellm.Range{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond},
+	Slow:    0.03, SlowLatency: 2 * time.Second,
+	Keys: []string{"demo"},
+	Seed: 1,
+}
+
+// demo answers the prompts that are part of the program, from an API that is part of it, too. It needs no network beyond
+// this machine.
+func demo(signals <-chan os.Signal, con console) int {
+	items, err := demoItems()
+	if err != nil {
+		con.say("llmbatch: %v", err)
+		return exitUsage
+	}
+	api, err := fakellm.New(hostile)
+	if err == nil {
+		err = api.Start("127.0.0.1:0")
+	}
+	if err != nil {
+		con.say("llmbatch: the demo's API does not start: %v", err)
+		return exitUsage
+	}
+	s := defaults()
+	s.baseURL, s.key, s.overwrite = api.BaseURL(), "demo", true
+	s.rpm, s.burst = 600, 10
+	con.say("%d prompts go to a hostile API at %s,\nwhich admits %g requests a second, fails %g %% of them and throttles at random.",
+		len(items), s.baseURL, hostile.Rate, 100*hostile.Fail)
+	b, err := open(s, items, con)
+	if err != nil {
+		con.say("llmbatch: %v", err)
+		return exitUsage
+	}
+	code := b.answerAll(signals)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = api.Shutdown(ctx) // every answer has been read
+	bill := api.Ledger()
+	return b.conclude(code, &bill)
+}
+
+func demoItems() ([]batchfile.Item, error) {
+	return batchfile.Read("-", batchfile.Options{Stdin: bytes.NewReader(prompts)})
+}

@@ -1,0 +1,105 @@
+package fakellm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+)
+
+// The exit codes of Main, those of llmbatch.
+const (
+	exitOK       = 0
+	exitNoRecord = 1 // the bill could not be written
+	exitUsage    = 4 // a flag, a value, or an address that cannot be listened on
+)
+
+// grace is how long the command waits, after its context has ended, for answers to reach their clients.
+const grace = 5 * time.Second
+
+const help = `usage: llmbatch fakellm [flags]
+
+A hostile OpenAI-compatible API for trying any client against. It serves until
+interrupted, then prints its bill, which is also at GET /_ledger while it runs.
+
+  -listen ADDR        where to listen (127.0.0.1:0, a free port)
+  -rps N              requests admitted per second; 0 is unlimited (0)
+  -burst N            requests that may come at once (one second's, at least 1)
+  -fail F             fraction that fails: 500, 503 or a reset (0)
+  -throttle F         fraction refused with 429 although there is room (0)
+  -retry-after D      the wait such a 429 asks for (1s)
+  -latency D|D-D      time an answer takes, or a range: 50ms-300ms (0s)
+  -slow F             fraction that takes longer (0)
+  -slow-latency D     by so much (2s)
+  -outage-at D        start of an outage, from the first request on (0s)
+  -outage-for D       its length; 0s is no outage (0s)
+  -seed N             selects who fails, and when (0)
+  -key K[,K...]       bearer keys to accept; may be repeated (any key, or none)
+
+F is 0 to below 1; D is a duration such as 250ms, 1.5s, 2m.
+Exit: 0 served, 1 the bill could not be written, 4 bad flags or address.
+`
+
+// Main is the subcommand `llmbatch fakellm`: it serves until ctx ends, then prints the Ledger as indented JSON on stdout
+// and returns the exit code. The base URL is the first line on stdout, written once connections are accepted; complaints
+// go to stderr. args are those after the subcommand's name.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cfg, listen, err := parseFlags(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, _ = io.WriteString(stdout, help)
+		return exitOK
+	}
+	if err == nil {
+		err = serve(ctx, cfg, listen, stdout)
+	}
+	var unwritten *writeError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &unwritten):
+		complain(stderr, err)
+		return exitNoRecord
+	}
+	complain(stderr, err)
+	return exitUsage
+}
+
+func complain(stderr io.Writer, err error) {
+	_, _ = fmt.Fprintf(stderr, "llmbatch fakellm: %v\n", err) // nowhere is left to say that this failed
+}
+
+// writeError is a failure to write to stdout, told apart since it has its own exit code.
+type writeError struct{ cause error }
+
+func (e *writeError) Error() string { return "could not write: " + e.cause.Error() }
+func (e *writeError) Unwrap() error { return e.cause }
+
+// serve runs the API until ctx ends and prints the bill.
+func serve(ctx context.Context, cfg Config, listen string, stdout io.Writer) error {
+	api, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := api.Start(listen); err != nil {
+		return fmt.Errorf("-listen %s: %w (allowed: host:port that is free on this machine, port 0 picks one)", listen, err)
+	}
+	_, said := fmt.Fprintf(stdout, "listening on %s (bill at %s)\n", api.BaseURL(), api.LedgerURL())
+	if said == nil { // with nobody told where it is, there is nothing to wait for
+		<-ctx.Done()
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	_ = api.Shutdown(closing) // clients that would not be answered in time are in the bill
+
+	bill, err := json.MarshalIndent(api.Ledger(), "", "  ")
+	if err == nil && said == nil {
+		_, said = fmt.Fprintf(stdout, "%s\n", bill)
+	}
+	if said != nil {
+		return &writeError{said}
+	}
+	return err
+}

@@ -1,0 +1,70 @@
+package fakellm
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigValidate(t *testing.T) {
+	good := []Config{
+		{},
+		{Rate: 1e-9}, {Rate: 1e9, Burst: 1e9}, {Rate: 2.5, Burst: 1},
+		{Fail: 0.999, Throttle: 0.5, Slow: 0.1},
+		{Latency: Range{Min: time.Second}}, {Latency: Range{Max: time.Second}}, {Latency: Range{Min: 1, Max: 1}},
+		{OutageFor: time.Second}, {OutageAt: time.Second, OutageFor: 1},
+		{Keys: []string{"a", "b"}, Seed: math.MaxUint64, MaxBody: 1},
+	}
+	for _, c := range good {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	bad := []struct {
+		field string
+		cfg   Config
+	}{
+		{"Rate", Config{Rate: -1}}, {"Rate", Config{Rate: 1e-10}}, {"Rate", Config{Rate: math.NaN()}},
+		{"Rate", Config{Rate: math.Inf(1)}}, {"Rate", Config{Rate: 2e9}},
+		{"Burst", Config{Burst: 0.5}}, {"Burst", Config{Burst: -1}}, {"Burst", Config{Burst: math.NaN()}},
+		{"Fail", Config{Fail: 1}}, {"Fail", Config{Fail: -0.1}}, {"Fail", Config{Fail: math.NaN()}},
+		{"Throttle", Config{Throttle: 1}}, {"Slow", Config{Slow: 1.5}},
+		{"RetryAfter", Config{RetryAfter: -1}}, {"RetryAfter", Config{RetryAfter: maxWait + 1}},
+		{"Latency.Min", Config{Latency: Range{Min: -1}}},
+		{"Latency.Max", Config{Latency: Range{Min: 2, Max: 1}}}, {"Latency.Max", Config{Latency: Range{Max: maxWait + 1}}},
+		{"SlowLatency", Config{SlowLatency: -1}},
+		{"OutageAt", Config{OutageAt: -1, OutageFor: 1}}, {"OutageAt", Config{OutageAt: 1}}, {"OutageFor", Config{OutageFor: -1}},
+		{"MaxBody", Config{MaxBody: -1}}, {"Keys", Config{Keys: []string{"a", ""}}},
+	}
+	for _, c := range bad {
+		err := c.cfg.Validate()
+		var fault *FieldError
+		if !errors.Is(err, ErrConfig) || !errors.As(err, &fault) || fault.Field != c.field {
+			t.Errorf("%+v: %v, want a fault of %s", c.cfg, err, c.field)
+		}
+		if _, err := New(c.cfg); !errors.Is(err, ErrConfig) {
+			t.Errorf("New(%+v): %v", c.cfg, err)
+		}
+	}
+}
+
+func TestConfigReportsAllFaults(t *testing.T) {
+	err := Config{Rate: -2, Fail: 1.5, MaxBody: -3}.Validate()
+	for _, want := range []string{"Config.Rate is -2, allowed: 0", "Config.Fail is 1.5, allowed: a fraction", "Config.MaxBody is -3, allowed"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c := Config{Latency: Range{Min: 5}}.withDefaults()
+	if c.Burst != 1 || c.RetryAfter != time.Second || c.Latency.Max != 5 || c.SlowLatency != 2*time.Second || c.MaxBody != 4<<20 {
+		t.Errorf("%+v", c)
+	}
+	if b := (Config{Rate: 7.5}).withDefaults().Burst; b != 7.5 {
+		t.Errorf("burst %v for a rate of 7.5", b)
+	}
+}

@@ -1,0 +1,94 @@
+// Command llmbatch sends thousands of prompts to an OpenAI-compatible API and has every one answered exactly once, at the
+// speed its limits allow. Without flags it is a demo that needs neither network nor key. See llmbatch -h.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0   // all items are answered
+	exitNotRecorded = 1   // a result could not be written
+	exitSomeFailed  = 2   // some items failed; each has its line
+	exitPaused      = 3   // the key is refused or out of money; items are left
+	exitUsage       = 4   // bad flags, input or output: nothing was sent
+	exitInterrupted = 130 // by a signal; items are left
+)
+
+const help = `usage: llmbatch                        the demo: a hostile API on this machine, ` + "\n" +
+	`                                      258 prompts, results.jsonl
+       llmbatch [run] -i IN [flags]    answer every prompt of a file
+       llmbatch verify -i IN -o OUT    prove that OUT answers IN
+       llmbatch fakellm [flags]        the demo's API alone, for any client
+
+` + runHelp
+
+func main() {
+	os.Exit(start(os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin}))
+}
+
+// console is where a command reads and writes.
+type console struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// say writes a line for people. That they can't be told is no reason to stop.
+func (c console) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(c.err, format+"\n", args...)
+}
+
+// start runs the command that the arguments name and returns its exit code.
+func start(args []string, con console) int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	word := ""
+	if len(args) > 0 {
+		word = args[0]
+	}
+	switch word {
+	case "":
+		return demo(signals, con)
+	case "verify":
+		return batchfile.VerifyMain(args[1:], con.out, con.err)
+	case "fakellm":
+		ctx, cancel := contextOf(signals)
+		defer cancel()
+		return fakellm.Main(ctx, args[1:], con.out, con.err)
+	case "run":
+		return run(args[1:], signals, con)
+	case "help", "-h", "-help", "--help":
+		_, _ = io.WriteString(con.out, help)
+		return exitDone
+	default:
+		if word[0] != '-' {
+			con.say("llmbatch: unknown command %q; allowed: run, verify, fakellm (see llmbatch -h)", word)
+			return exitUsage
+		}
+		return run(args, signals, con)
+	}
+}
+
+// contextOf returns a context that ends with the first signal.
+func contextOf(signals <-chan os.Signal) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

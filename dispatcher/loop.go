@@ -182,24 +182,24 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 	case scheduler.Aborted:
 		err.Reason = job.ErrAborted
 	default:
-		err.Reason = failed(h.last)
-		if err.Reason == h.last {
-			err.Last = nil // once is enough
-		}
+		err.Reason, err.Last = failed(h.last)
 	}
 	return err
 }
 
-// failed is the reason of a job that ended with an error not to be tried again: a panic and a Goexit speak for
-// themselves.
-func failed(last error) error {
-	if panicked, ok := last.(*job.PanicError); ok { //nolint:errorlint // made by us and not wrapped; one that a function returns is its own error
-		return panicked
+// failed is the reason of a job that ended with an error not to be tried again, and that error. A panic and a Goexit speak
+// for themselves.
+func failed(last error) (reason, err error) {
+	switch last := last.(type) { //nolint:errorlint // only one that we made ourselves counts, and we do not wrap it
+	case *job.PanicError:
+		return last, nil
+	case nil:
+		return job.ErrFailed, nil
 	}
-	if last == job.ErrGoexit { //nolint:errorlint // likewise
-		return last
+	if errors.Is(last, job.ErrGoexit) {
+		return last, nil
 	}
-	return job.ErrFailed
+	return job.ErrFailed, last
 }
 
 func (d *Dispatcher) openCircuit(e *scheduler.Effect) error {

@@ -67,15 +67,14 @@ func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn fu
 		defer cancel()
 		next, stop := iter.Pull(in)
 		defer stop()
-		s := stage[In, Out]{ctx: ctx, d: d, fn: fn, per: per, options: options, next: next}
+		s := stage[In, Out]{d: d, fn: fn, per: per, options: options, next: next}
 		s.outbox.bell = make(chan struct{}, 1)
-		s.run(windowOf(d, options), yield)
+		s.run(ctx, windowOf(d, options), yield)
 	}
 }
 
 // stage is one Map that is being ranged over.
 type stage[In, Out any] struct {
-	ctx     context.Context // of this stage: ends when the loop is left
 	d       *Dispatcher
 	fn      func(context.Context, In) (Out, error)
 	per     func(In) Spec // nil: nothing differs
@@ -92,11 +91,12 @@ type flight[In, Out any] struct {
 	future *job.Future[Out]
 }
 
-func (s *stage[In, Out]) run(window int, yield func(Item[In, Out]) bool) {
+// run goes on until everything has been yielded or the loop is left, with which ctx ends.
+func (s *stage[In, Out]) run(ctx context.Context, window int, yield func(Item[In, Out]) bool) {
 	under := make(map[job.ID]flight[In, Out], window)
 	for {
 		for len(under) < window && !s.ended {
-			f, ok := s.launch()
+			f, ok := s.launch(ctx)
 			switch {
 			case !ok:
 			case f.item.Err != nil:
@@ -122,8 +122,8 @@ func (s *stage[In, Out]) run(window int, yield func(Item[In, Out]) bool) {
 }
 
 // launch reads one element and submits it. ok is false when there is none.
-func (s *stage[In, Out]) launch() (_ flight[In, Out], ok bool) {
-	if s.ctx.Err() != nil {
+func (s *stage[In, Out]) launch(ctx context.Context) (_ flight[In, Out], ok bool) {
+	if ctx.Err() != nil {
 		s.ended = true
 		return flight[In, Out]{}, false
 	}
@@ -134,14 +134,14 @@ func (s *stage[In, Out]) launch() (_ flight[In, Out], ok bool) {
 	}
 	f := flight[In, Out]{item: Item[In, Out]{Index: s.read, In: in}}
 	s.read++
-	f.future, f.item.Err = s.submit(in)
+	f.future, f.item.Err = s.submit(ctx, in)
 	if errors.Is(f.item.Err, ErrClosed) {
 		s.ended = true
 	}
 	return f, true
 }
 
-func (s *stage[In, Out]) submit(in In) (*job.Future[Out], error) {
+func (s *stage[In, Out]) submit(ctx context.Context, in In) (*job.Future[Out], error) {
 	if s.fn == nil {
 		return nil, ErrNilFunc
 	}
@@ -150,12 +150,12 @@ func (s *stage[In, Out]) submit(in In) (*job.Future[Out], error) {
 	if s.per != nil {
 		options = append(slices.Clip(options), s.per(in).options()...)
 	}
-	t, err := newTask(s.ctx, s.d, call, policy.Wait, options)
+	t, err := newTask(ctx, s.d, call, policy.Wait, options)
 	if err != nil {
 		return nil, err
 	}
 	t.outbox = &s.outbox
-	if err := s.d.accept(&t.header, !job.Inside(s.ctx, s.d.name)); err != nil {
+	if err := s.d.accept(&t.header, !job.Inside(ctx, s.d.name)); err != nil {
 		return nil, err
 	}
 	return t.promise.Future(), nil

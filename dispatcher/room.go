@@ -43,12 +43,12 @@ func (r *room) take(ctx context.Context, wait bool) error {
 	case err := <-w.answer:
 		return err
 	case <-ctx.Done():
-		return r.leave(place, w, ctx)
+		return r.leave(ctx, place, w)
 	}
 }
 
 // leave gives up waiting. What was granted at the same moment is given back.
-func (r *room) leave(place *list.Element, w *roomWaiter, ctx context.Context) error {
+func (r *room) leave(ctx context.Context, place *list.Element, w *roomWaiter) error {
 	r.mu.Lock()
 	r.waiting.Remove(place) // no effect if it has been taken out already
 	r.mu.Unlock()

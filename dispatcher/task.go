@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -25,7 +26,7 @@ type header struct {
 	entry   scheduler.Entry // loop only, once submitted
 	d       *Dispatcher
 	id      job.ID
-	ctx     context.Context // the job's life: what was given to Submit
+	ctx     context.Context //nolint:containedctx // the job's life, which outlasts the call of Submit that it was given to
 	timeout time.Duration   // of one attempt; 0: none
 	retry   *policy.Retry   // never nil
 	turn    chan struct{}   // of a Do: its caller runs the attempts, when told so here; otherwise nil
@@ -87,7 +88,7 @@ func (t *task[T]) run() {
 	value, err := t.fn(ctx)
 	if err == nil {
 		t.value = value
-	} else if context.Cause(ctx) == job.ErrAttemptTimeout {
+	} else if t.ctx.Err() == nil && errors.Is(context.Cause(ctx), job.ErrAttemptTimeout) {
 		err = fmt.Errorf("%w after %v: %w", job.ErrAttemptTimeout, t.timeout, err)
 	}
 	// The caller's predicates are asked here, on the goroutine of the attempt and under its guard, not on the loop

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"github.com/toller-go/toller/policy"
 )
 
 // display shows how far the run is.
@@ -99,22 +102,26 @@ func failed(c counts) string {
 
 // doing says what goes on and what is waited for.
 func (b *batch) doing(r report) string {
-	text := fmt.Sprintf("%.1f req/s, %d in flight, %d to try again", float64(r.Requests)/max(r.Seconds, 0.001), r.InFlight, r.Waiting)
+	parts := []string{
+		fmt.Sprintf("%.1f req/s", float64(r.Requests)/max(r.Seconds, 0.001)),
+		fmt.Sprintf("%d in flight", r.InFlight),
+		fmt.Sprintf("%d to try again", r.Waiting),
+	}
 	if left := r.remaining(); left >= 0 {
-		text += ", " + clock(left) + " left"
+		parts = append(parts, clock(left)+" left")
 	}
 	if r.Throttled > 0 {
-		text += fmt.Sprintf(", %d throttled", r.Throttled)
+		parts = append(parts, fmt.Sprintf("%d throttled", r.Throttled))
 	}
 	for _, key := range b.d.Snapshot().Keys {
 		switch {
-		case key.Circuit.String() != "closed":
-			text += fmt.Sprintf(", %s circuit %v", key.Key, key.Circuit)
+		case key.Circuit != policy.Closed:
+			parts = append(parts, fmt.Sprintf("%s circuit %v", key.Key, key.Circuit))
 		case key.Cooling > 0:
-			text += fmt.Sprintf(", %s cooling down %v", key.Key, key.Cooling.Round(100*time.Millisecond))
+			parts = append(parts, fmt.Sprintf("%s cooling down %v", key.Key, key.Cooling.Round(100*time.Millisecond)))
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // clip cuts text to the given number of columns; all we print takes one column a rune.

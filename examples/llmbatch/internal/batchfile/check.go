@@ -42,7 +42,7 @@ func each(path string, opt Options, do func(Item)) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close() // nothing was written: an error here has nothing to say
+	defer r.Close() //nolint:errcheck // nothing was written: an error here has nothing to say
 	return r.each(do)
 }
 
@@ -54,7 +54,7 @@ func (r *Reader) each(do func(Item)) error {
 			faults.add(bad)
 			continue
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err // the file can't be read to its end, which matters more than what is wrong before
 		}
 		if err == nil {

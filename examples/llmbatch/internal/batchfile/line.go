@@ -105,8 +105,9 @@ func (p *parser) object(line []byte, n int) (Item, *LineError) {
 		return p.bare(item, f, line)
 	case FormPrompt:
 		return p.prompt(item, f)
+	default: // an object is never plain text
+		return Item{}, p.noPrompt(f)
 	}
-	return Item{}, p.noPrompt(f)
 }
 
 // fields looks a line's members up. A member that matters must not be there twice: which one counts is anybody's guess.

@@ -42,10 +42,10 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 	size := 0 // bytes of the line so far
 	for {
 		chunk, err := l.r.ReadSlice('\n')
-		if err != nil && err != bufio.ErrBufferFull && err != io.EOF {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
 			return nil, false, err
 		}
-		whole := size == 0 && err != bufio.ErrBufferFull
+		whole := size == 0 && !errors.Is(err, bufio.ErrBufferFull)
 		size += len(chunk)
 		if whole {
 			line = chunk // in place, nothing is copied
@@ -53,10 +53,10 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 			l.buf = append(l.buf, chunk...)
 			line = l.buf
 		}
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if err == io.EOF && size == 0 {
+		if errors.Is(err, io.EOF) && size == 0 {
 			l.line--
 			return nil, false, io.EOF
 		}

@@ -164,7 +164,7 @@ func (r *Reader) at(line int, e *LineError) *LineError {
 
 // end settles what Next returns from now on.
 func (r *Reader) end(err error) error {
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		r.failed = fmt.Errorf("%s: after line %d: %w", r.name, r.lines.line-1, err)
 		return r.failed
 	}

@@ -48,7 +48,7 @@ func (v *verifier) readInput(opt Options) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close() // read only: an error here has nothing to say
+	defer r.Close() //nolint:errcheck // read only: an error here has nothing to say
 	err = r.each(func(item Item) {
 		for len(v.answered) < item.Line {
 			v.answered = append(v.answered, notInput) // blank lines, and line 0
@@ -75,7 +75,7 @@ func (v *verifier) readOutput(opt Options) error {
 	for {
 		line, ended, err := lines.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, io.ErrUnexpectedEOF): // gzip: the process that wrote it was killed
 			v.report.Torn = true
@@ -140,7 +140,7 @@ func (v *verifier) findMissing(opt Options) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close() // read only: an error here has nothing to say
+	defer r.Close() //nolint:errcheck // read only: an error here has nothing to say
 	for i := range missing.Examples {
 		example := &missing.Examples[i]
 		for example.ID == "" {

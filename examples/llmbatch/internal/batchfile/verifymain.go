@@ -45,7 +45,7 @@ func VerifyMain(args []string, stdout, stderr io.Writer) int {
 	}
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		io.WriteString(stdout, verifyHelp)
+		_, _ = io.WriteString(stdout, verifyHelp)
 		return exitProven
 	case err != nil:
 		return refuse(err.Error())

@@ -1,0 +1,42 @@
+// Package dispatcher runs unreliable calls under limits, retries and circuit breakers.
+//
+// Callers hand jobs to a [Dispatcher] and get futures. One scheduler goroutine owns the state of every limit, breaker and
+// waiting job; it admits each attempt against all of them at once, hands the admitted ones to a pool of goroutines, and
+// queues failed ones again with a backoff. What waits is an entry in a heap: it holds no goroutine, permit or worker.
+//
+//	d, err := dispatcher.New(dispatcher.Config{
+//		Workers: 64,
+//		Limits:  []policy.Limit{{Name: "requests", Rate: policy.PerMinute(500), Burst: 10}},
+//		Retry:   policy.Retry{MaxAttempts: 4},
+//		Breaker: policy.Breaker{FailureThreshold: 5},
+//	})
+//	…
+//	future, err := dispatcher.Submit(ctx, d, func(ctx context.Context) (string, error) { return ask(ctx, prompt) })
+//	…
+//	answer, err := future.Await(ctx)
+//
+// [Submit] queues a job; [TrySubmit] does not wait for room; [Go] takes a function without a result; [Do] submits and
+// awaits; [Wrap] turns a function into one that is guarded; [Map] runs a function over a sequence, within a bounded window.
+//
+// # What a function says of its error
+//
+// Errors are not tried again unless they are marked by package policy (Transient, Throttled), well known to be transient
+// (timeouts, connections refused or reset), or chosen by policy.Retry.On.
+//
+// # Concurrency
+//
+// Everything in this package may be called from any goroutine, and from inside jobs. Two things can deadlock there:
+// awaiting a job of the same dispatcher while all its workers do the same, and closing the dispatcher with a context that
+// does not end. Functions, predicates and the code behind contexts are never called on the scheduler goroutine.
+//
+// # Errors
+//
+// A call that refuses a job says so itself, with one of the errors of this package, the cause of its context, or a
+// *policy.FieldError. Whatever becomes of an accepted job is told by its future: a *job.Error.
+//
+// # Cost
+//
+// A dispatcher is a goroutine, two of its pool, and the workers in use; workers without work end after ten seconds. A
+// waiting job is one object of a few hundred bytes. The benchmarks in the module bench measure the rest beside other ways
+// to do the same.
+package dispatcher

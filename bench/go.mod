@@ -2,6 +2,15 @@ module github.com/toller-go/toller/bench
 
 go 1.26.0
 
-require github.com/toller-go/toller v0.0.0
+require (
+	github.com/panjf2000/ants/v2 v2.12.1
+	github.com/stretchr/testify v1.12.1
+	github.com/toller-go/toller v0.0.0
+)
+
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.11.0 // indirect
+)
 
 replace github.com/toller-go/toller => ../

@@ -21,7 +21,7 @@ func benchInput(b *testing.B) string {
 	}
 	w := bufio.NewWriter(f)
 	for i := range benchLines {
-		fmt.Fprintln(w, batchLine(fmt.Sprintf("request-%d", i), `{"model":"m","messages":[{"role":"user","content":"How many eggs does she sell a day?"}]}`))
+		_, _ = fmt.Fprintln(w, batchLine(fmt.Sprintf("request-%d", i), `{"model":"m","messages":[{"role":"user","content":"How many eggs does she sell a day?"}]}`))
 	}
 	if err := w.Flush(); err != nil {
 		b.Fatal(err)

@@ -14,29 +14,29 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory, whatever happens
 	in, out := filepath.Join(dir, "prompts.jsonl"), filepath.Join(dir, "results.jsonl")
 	if err := os.WriteFile(in, []byte("{\"question\": \"Why?\"}\n{\"question\": \"How?\"}\n"), 0o600); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	items, err := batchfile.Read(in, batchfile.Options{PromptField: "question", Model: "gpt-4o-mini"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	w, err := batchfile.Create(out)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, item := range items {
 		fmt.Println(item.ID, string(item.Body))
 		answer := &batchfile.Response{StatusCode: 200, RequestID: "req_1", Body: []byte(`{"choices": []}`)}
 		if err := w.Write(batchfile.Record{CustomID: item.ID, Response: answer}); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	report, err := batchfile.Verify(in, out, batchfile.Options{})

@@ -151,7 +151,7 @@ func TestReadErrors(t *testing.T) {
 func TestNextAtEnd(t *testing.T) {
 	r := NewReader(strings.NewReader("a\n"), "p", Options{IDsOnly: true})
 	for i, want := range []error{nil, io.EOF, io.EOF} {
-		if _, err := r.Next(); err != want {
+		if _, err := r.Next(); !errors.Is(err, want) {
 			t.Errorf("call %d: %v, want %v", i, err, want)
 		}
 	}

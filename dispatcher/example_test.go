@@ -1,0 +1,125 @@
+package dispatcher_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+)
+
+// ask stands for a call to a model.
+func ask(context.Context, string) (string, error) { return "Because.", nil }
+
+func readme(ctx context.Context) error {
+	d, err := dispatcher.New(dispatcher.Config{
+		Limits:  []policy.Limit{{Name: "requests", Rate: policy.PerMinute(500), Burst: 10}},
+		Retry:   policy.Retry{MaxAttempts: 4},
+		Breaker: policy.Breaker{FailureThreshold: 5},
+	})
+	if err != nil {
+		return err
+	}
+	future, err := dispatcher.Submit(ctx, d, func(ctx context.Context) (string, error) { return ask(ctx, "Why?") })
+	if err != nil {
+		return err
+	}
+	answer, err := future.Await(ctx)
+	fmt.Println(answer, err)
+	return d.Close(ctx)
+}
+
+func Example() {
+	if err := readme(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	// Output: Because. <nil>
+}
+
+// The lines of the README's program are those of the example above, in that order.
+func TestReadmeProgram(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, program, found := strings.Cut(string(text), "```go\n")
+	require.True(t, found)
+	program, _, _ = strings.Cut(program, "```")
+	source, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	rest := string(source)
+	lines := bufio.NewScanner(strings.NewReader(program))
+	for lines.Scan() {
+		_, rest, found = strings.Cut(rest, "\n\t"+lines.Text())
+		require.True(t, found, "not in the example, or not in this order: %s", lines.Text())
+	}
+}
+
+func ExampleDo() {
+	d, err := dispatcher.New(dispatcher.Config{Retry: policy.Retry{MaxAttempts: 3, Delay: time.Millisecond}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer d.Close(context.Background()) //nolint:errcheck // nothing is left to close
+
+	answer, err := dispatcher.Do(context.Background(), d, func(ctx context.Context) (string, error) {
+		attempt, _ := job.AttemptFrom(ctx)
+		if attempt.N < 3 {
+			return "", policy.Transient(errors.New("overloaded"))
+		}
+		return fmt.Sprintf("answered in attempt %d", attempt.N), nil
+	})
+	fmt.Println(answer, err)
+	// Output: answered in attempt 3 <nil>
+}
+
+func ExampleWrap() {
+	d, err := dispatcher.New(dispatcher.Config{Limits: []policy.Limit{{Name: "calls", Rate: policy.PerSecond(10), Burst: 20}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer d.Close(context.Background()) //nolint:errcheck // nothing is left to close
+
+	length := dispatcher.Wrap(d, func(_ context.Context, prompt string) (int, error) {
+		if prompt == "" {
+			return 0, policy.Fatal(errors.New("empty prompt"))
+		}
+		return len(prompt), nil
+	})
+	fmt.Println(length(context.Background(), "How long?"))
+	_, err = length(context.Background(), "")
+	fmt.Println(errors.Is(err, job.ErrFailed), err.(*job.Error).Last) //nolint:errorlint // the future's own error
+	// Output:
+	// 9 <nil>
+	// true empty prompt
+}
+
+func ExampleMap() {
+	d, err := dispatcher.New(dispatcher.Config{Name: "squares", Workers: 4})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer d.Close(context.Background()) //nolint:errcheck // nothing is left to close
+
+	numbers := func(yield func(int) bool) {
+		for n := 1; n <= 10 && yield(n); n++ {
+		}
+	}
+	square := func(_ context.Context, n int) (int, error) { return n * n, nil }
+	sum := 0
+	for item := range dispatcher.Map(context.Background(), d, numbers, square, nil) {
+		sum += item.Value
+	}
+	fmt.Println(sum)
+	// Output: 385
+}

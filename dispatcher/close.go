@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/scheduler"
@@ -14,7 +15,8 @@ import (
 // ctx; a function that ignores its context goes on, on a goroutine of its own.
 //
 // Close may be called any number of times, also after Stop; each call waits for what is left. Called from inside a job of
-// this dispatcher it waits for that job, too, and so only returns when ctx ends.
+// this dispatcher it waits for that job, too, and so only returns when ctx ends; and so it does while a job waits for what
+// will not come by itself, such as a key that was called unusable.
 func (d *Dispatcher) Close(ctx context.Context) error {
 	return d.shut(ctx, scheduler.Resume)
 }
@@ -58,6 +60,9 @@ func (d *Dispatcher) WaitIdle(ctx context.Context) error {
 	case <-quiet:
 		return nil
 	case <-ctx.Done():
+		d.mail.post(message{do: func() {
+			d.loop.quiet = slices.DeleteFunc(d.loop.quiet, func(other chan struct{}) bool { return other == quiet })
+		}})
 		return fmt.Errorf("dispatcher %q: not idle: %w", d.name, context.Cause(ctx))
 	}
 }

@@ -61,6 +61,21 @@ func (c *crew) hand(batch []runnable) {
 	}
 }
 
+// tidy has jobs tidied by a goroutine of the pool. Loop only; the slice is given away.
+func (c *crew) tidy(jobs []*header) {
+	if len(jobs) == 0 {
+		return
+	}
+	tidyAll := func() {
+		for _, h := range jobs {
+			h.tidy()
+		}
+	}
+	if c.start(tidyAll) != nil {
+		go tidyAll()
+	}
+}
+
 // startWorker starts a worker that has been counted. Should the pool refuse, a plain goroutine does the work: an accepted
 // job is never lost.
 func (c *crew) startWorker() {

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	cfg.Limits = slices.Clone(cfg.Limits)
 	d := &Dispatcher{
 		name:  cfg.Name,
 		cfg:   cfg,
@@ -65,10 +67,10 @@ func New(cfg Config) (*Dispatcher, error) {
 // Name returns the dispatcher's name, which is generated if Config had none.
 func (d *Dispatcher) Name() string { return d.name }
 
-// clock reads the monotonic clock.
-func (d *Dispatcher) clock() policy.Time { return policy.Time(time.Since(d.start)) }
+// clock reads the monotonic clock. It starts at 1, so that an instant of zero can mean that there is none.
+func (d *Dispatcher) clock() policy.Time { return 1 + policy.Time(time.Since(d.start)) }
 
-// at converts a moment to an instant of the clock; one that has passed is the present.
+// at converts a moment to an instant of the clock, the first one if that was earlier.
 func (d *Dispatcher) at(moment time.Time) policy.Time {
-	return d.clock().Add(max(1, time.Until(moment)))
+	return max(1, d.clock().Add(time.Until(moment)))
 }

@@ -27,7 +27,8 @@
 //
 // Everything in this package may be called from any goroutine, and from inside jobs. Two things can deadlock there:
 // awaiting a job of the same dispatcher while all its workers do the same, and closing the dispatcher with a context that
-// does not end. Functions, predicates and the code behind contexts are never called on the scheduler goroutine.
+// does not end. Functions, predicates, and the methods of errors and contexts are never called on the
+// scheduler goroutine.
 //
 // # Errors
 //

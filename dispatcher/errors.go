@@ -13,6 +13,8 @@ var (
 	ErrNameTaken = errors.New("dispatcher: name taken")
 	// ErrNilFunc: there is nothing to run.
 	ErrNilFunc = errors.New("dispatcher: nil function")
+	// ErrNilSource: Map has nothing to read from.
+	ErrNilSource = errors.New("dispatcher: nil source")
 	// ErrNilContext: a job needs a context; context.Background() will do.
 	ErrNilContext = errors.New("dispatcher: nil context")
 	// ErrNilDispatcher: there is nobody to run it; New has failed, perhaps.

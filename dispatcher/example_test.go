@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func ExampleDo() {
 		fmt.Println(err)
 		return
 	}
-	defer d.Close(context.Background()) //nolint:errcheck // nothing is left to close
+	defer d.Close(context.Background())
 
 	answer, err := dispatcher.Do(context.Background(), d, func(ctx context.Context) (string, error) {
 		attempt, _ := job.AttemptFrom(ctx)
@@ -87,7 +88,7 @@ func ExampleWrap() {
 		fmt.Println(err)
 		return
 	}
-	defer d.Close(context.Background()) //nolint:errcheck // nothing is left to close
+	defer d.Close(context.Background())
 
 	length := dispatcher.Wrap(d, func(_ context.Context, prompt string) (int, error) {
 		if prompt == "" {
@@ -109,12 +110,9 @@ func ExampleMap() {
 		fmt.Println(err)
 		return
 	}
-	defer d.Close(context.Background()) //nolint:errcheck // nothing is left to close
+	defer d.Close(context.Background())
 
-	numbers := func(yield func(int) bool) {
-		for n := 1; n <= 10 && yield(n); n++ {
-		}
-	}
+	numbers := slices.Values([]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
 	square := func(_ context.Context, n int) (int, error) { return n * n, nil }
 	sum := 0
 	for item := range dispatcher.Map(context.Background(), d, numbers, square, nil) {

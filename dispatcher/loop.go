@@ -2,7 +2,6 @@ package dispatcher
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/toller-go/toller/job"
@@ -19,6 +18,7 @@ type loop struct {
 	batch   []message        // of this turn
 	starts  []runnable       // admitted in this turn
 	after   []func()         // to be called at the end of this turn
+	chores  []*header        // to be tidied, elsewhere, at the end of this turn
 	causes  map[string]error // by key: what opened the circuits that are not closed
 	quiet   []chan struct{}  // those who wait for quiet
 	closing bool             // Close or Stop has been called
@@ -41,14 +41,18 @@ func (d *Dispatcher) turn() {
 	l := &d.loop
 	l.batch = d.mail.take(l.batch)
 	l.now = d.clock()
+	l.core.Step(scheduler.Event{Kind: scheduler.Tick, At: l.now}) // who asks is told how things stand now
 	for i := range l.batch {
 		d.receive(&l.batch[i])
 	}
-	l.core.Step(scheduler.Event{Kind: scheduler.Tick, At: l.now})
 	effects := l.core.Effects()
 	for i := range effects {
 		d.carryOut(&effects[i])
 	}
+	clear(effects) // or an idle dispatcher would hold on to the jobs of its last turn
+	clear(l.batch)
+	d.crew.tidy(l.chores)
+	l.chores = nil
 	d.crew.hand(l.starts)
 	clear(l.starts)
 	l.starts = l.starts[:0]
@@ -86,26 +90,21 @@ func (d *Dispatcher) receive(m *message) {
 	switch m.kind {
 	case scheduler.Submit:
 		h.accepted = d.loop.now
+	case scheduler.Cancel:
+		h.ended, h.expired = m.err, m.expired
 	case scheduler.Done:
 		d.record(h, m)
 	default:
 	}
 	d.loop.core.Step(scheduler.Event{Kind: m.kind, At: d.loop.now, Entry: &h.entry, Attempt: m.attempt, Outcome: m.outcome})
-	if m.kind == scheduler.Submit && h.unwatch != nil && h.ctx.Err() != nil {
-		// The watch may have spoken before the core knew the job. What is canceled now takes nothing (S-A7).
-		d.loop.core.Step(scheduler.Event{Kind: scheduler.Cancel, At: d.loop.now, Entry: &h.entry})
-	}
 }
 
-// record keeps what a failed attempt returned.
+// record keeps what a failed attempt returned. Once the job is settled its history has been given away, and stays as it is.
 func (d *Dispatcher) record(h *header, m *message) {
-	if m.err == nil {
+	if m.err == nil || h.entry.State() != scheduler.Running {
 		return
 	}
 	h.last = m.err
-	if !m.outcome.Throttled {
-		h.failures++
-	}
 	now := d.loop.now
 	h.history.Add(job.Failure{N: m.attempt, At: now.Sub(h.accepted), Took: now.Sub(h.began), Error: m.err})
 }
@@ -126,7 +125,8 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 		d.settle(e)
 	case scheduler.Signal:
 		h := e.Entry.Owner.(jobTask).head()
-		h.signal(h.signalCause(e.Reason))
+		h.callOff(h.entry.Runs(), h.signalCause(e.Reason))
+		d.loop.chores = append(d.loop.chores, h)
 	case scheduler.Opened:
 		if e.Entry != nil {
 			d.loop.causes[e.Key] = e.Entry.Owner.(jobTask).head().last
@@ -141,8 +141,8 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 func (d *Dispatcher) settle(e *scheduler.Effect) {
 	t := e.Entry.Owner.(jobTask)
 	h := t.head()
-	if h.unwatch != nil {
-		h.unwatch()
+	if h.retire() {
+		d.loop.chores = append(d.loop.chores, h)
 	}
 	var err error
 	if e.Reason != scheduler.Succeeded {
@@ -158,11 +158,11 @@ func (d *Dispatcher) settle(e *scheduler.Effect) {
 // failure is the error in which a job ends.
 func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 	err := &job.Error{
-		Dispatcher: d.name, ID: h.id, Key: h.entry.Key, Attempts: h.entry.Runs(), Last: h.last, History: h.history,
+		Dispatcher: d.name, ID: h.id, Key: h.entry.Key, Attempts: h.attempts(), Last: h.last, History: h.history,
 	}
 	switch e.Reason {
 	case scheduler.AttemptsUsedUp:
-		err.Reason = &job.MaxRetriesExceededError{Attempts: h.failures, Last: h.last}
+		err.Reason = &job.MaxRetriesExceededError{Attempts: h.entry.Failures(), Last: h.last}
 	case scheduler.ElapsedUsedUp:
 		err.Reason = job.ErrMaxElapsed
 	case scheduler.ThrottledOut:
@@ -171,11 +171,15 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 		err.Reason = job.ErrHintTooLong
 	case scheduler.CircuitOpen:
 		err.Reason = d.openCircuit(e)
-	case scheduler.DeadlinePassed, scheduler.Canceled:
-		err.Cause = h.signalCause(e.Reason)
-		err.Reason = job.ErrCanceled
-		if errors.Is(err.Cause, context.DeadlineExceeded) {
+	case scheduler.DeadlinePassed:
+		err.Reason = job.ErrDeadline
+	case scheduler.Canceled:
+		err.Reason, err.Cause = job.ErrCanceled, h.ended
+		if h.expired {
 			err.Reason = job.ErrDeadline
+		}
+		if h.ended == context.Canceled || h.ended == context.DeadlineExceeded { //nolint:errorlint // an error of the caller's must not be asked here (S-O1)
+			err.Cause = nil // the reason says as much
 		}
 	case scheduler.NotStarted:
 		err.Reason = job.ErrNotStarted
@@ -190,16 +194,15 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 // failed is the reason of a job that ended with an error not to be tried again, and that error. A panic and a Goexit speak
 // for themselves.
 func failed(last error) (reason, err error) {
-	switch last := last.(type) { //nolint:errorlint // only one that we made ourselves counts, and we do not wrap it
-	case *job.PanicError:
+	panicked, ok := last.(*job.PanicError) //nolint:errorlint // only one that we made counts, and we do not wrap it
+	switch {
+	case ok:
+		return panicked, nil
+	case last == job.ErrGoexit: //nolint:errorlint // likewise; and an error of the caller's must not be asked here (S-O1)
 		return last, nil
-	case nil:
-		return job.ErrFailed, nil
+	default:
+		return job.ErrFailed, last
 	}
-	if errors.Is(last, job.ErrGoexit) {
-		return last, nil
-	}
-	return job.ErrFailed, last
 }
 
 func (d *Dispatcher) openCircuit(e *scheduler.Effect) error {
@@ -211,11 +214,19 @@ func (d *Dispatcher) openCircuit(e *scheduler.Effect) error {
 	return &policy.OpenCircuitError{Key: key, RetryAfter: after, Cause: d.loop.causes[key]}
 }
 
-// signalCause is why a job's context ends, or would.
+// attempts is how often the job's function has been called.
+func (h *header) attempts() int {
+	if h.idle {
+		return h.entry.Runs() - 1
+	}
+	return h.entry.Runs()
+}
+
+// signalCause is why the context of a running attempt ends.
 func (h *header) signalCause(reason scheduler.Reason) error {
 	switch {
-	case h.ctx.Err() != nil:
-		return context.Cause(h.ctx)
+	case h.ended != nil:
+		return h.ended
 	case reason == scheduler.DeadlinePassed:
 		return context.DeadlineExceeded
 	case reason == scheduler.Aborted:

@@ -13,7 +13,8 @@ type message struct {
 	job     *header        // of Submit, Done, Unstarted and Cancel
 	attempt int            // of Done and Unstarted
 	outcome policy.Outcome // of Done
-	err     error          // of Done: what the function returned
+	err     error          // of Done: what the function returned; of Cancel: the cause of the job's context
+	expired bool           // of Cancel: it was the context's deadline
 	do      func()         // instead of an event: called on the loop
 }
 

@@ -63,6 +63,10 @@ func (s Spec) options() []Option {
 // with [Submit].
 func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[In, Out]] {
 	return func(yield func(Item[In, Out]) bool) {
+		if err := misuse(ctx, in == nil); err != nil {
+			yield(Item[In, Out]{Err: err})
+			return
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		next, stop := iter.Pull(in)
@@ -70,6 +74,18 @@ func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn fu
 		s := stage[In, Out]{d: d, fn: fn, per: per, options: options, next: next}
 		s.outbox.bell = make(chan struct{}, 1)
 		s.run(ctx, windowOf(d, options), yield)
+	}
+}
+
+// misuse is what is wrong with a Map whatever its elements.
+func misuse(ctx context.Context, noSource bool) error {
+	switch {
+	case ctx == nil:
+		return ErrNilContext
+	case noSource:
+		return ErrNilSource
+	default:
+		return nil
 	}
 }
 
@@ -93,24 +109,23 @@ type flight[In, Out any] struct {
 
 // run goes on until everything has been yielded or the loop is left, with which ctx ends.
 func (s *stage[In, Out]) run(ctx context.Context, window int, yield func(Item[In, Out]) bool) {
-	under := make(map[job.ID]flight[In, Out], window)
+	under := make(map[job.ID]flight[In, Out])
 	for {
-		for len(under) < window && !s.ended {
-			f, ok := s.launch(ctx)
-			switch {
-			case !ok:
-			case f.item.Err != nil:
-				if !yield(f.item) {
-					return
-				}
-			default:
+		var over []job.ID
+		switch {
+		case len(under) < window && !s.ended:
+			if f, ok := s.launch(ctx); ok && f.item.Err == nil {
 				under[f.future.ID()] = f
+			} else if ok && !yield(f.item) {
+				return
 			}
-		}
-		if len(under) == 0 {
+			over = s.outbox.take() // reading and submitting may take their time; what is there goes on meanwhile
+		case len(under) > 0:
+			over = s.outbox.wait()
+		default:
 			return
 		}
-		for _, id := range s.outbox.wait() {
+		for _, id := range over {
 			f := under[id]
 			delete(under, id)
 			f.item.Value, f.item.Err, _ = f.future.Result()
@@ -182,7 +197,16 @@ func (o *outbox) add(id job.ID) {
 
 // wait returns what is over, and blocks until something is. Every job is settled at some time, so it needs no way out.
 func (o *outbox) wait() []job.ID {
-	<-o.bell
+	for {
+		<-o.bell
+		if over := o.take(); len(over) > 0 { // take may have been quicker than the bell
+			return over
+		}
+	}
+}
+
+// take returns what is over, if anything is.
+func (o *outbox) take() []job.ID {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	over := o.over

@@ -2,20 +2,39 @@ package dispatcher
 
 import (
 	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/scheduler"
 )
 
-// Pause starts no more attempts until Resume is called. What runs goes on, and jobs are still accepted.
-func (d *Dispatcher) Pause() { d.ask(func() { d.step(scheduler.Pause) }) }
+// Pause starts no more attempts until Resume is called. What runs goes on, and jobs are still accepted. A dispatcher that is
+// being closed is not paused.
+func (d *Dispatcher) Pause() {
+	d.ask(func() {
+		if !d.loop.closing {
+			d.step(scheduler.Pause)
+		}
+	})
+}
 
 // Resume undoes Pause.
 func (d *Dispatcher) Resume() { d.ask(func() { d.step(scheduler.Resume) }) }
 
-// Reset closes the circuit of a key, and forgets what it has counted, as if the key were new. It is how a key is put to
-// use again that was called unusable.
-func (d *Dispatcher) Reset(key string) {
+// Reset closes the circuit of a key, forgets what it has counted, and leaves it to its rule. It is how a key is put to use
+// again that was called unusable, and how ForceOpen, ForceClosed and Disable are undone.
+func (d *Dispatcher) Reset(key string) { d.override(key, policy.Automatic) }
+
+// ForceOpen opens the circuit of a key until Reset.
+func (d *Dispatcher) ForceOpen(key string) { d.override(key, policy.ForcedOpen) }
+
+// ForceClosed closes the circuit of a key and keeps it closed, whatever happens, until Reset.
+func (d *Dispatcher) ForceClosed(key string) { d.override(key, policy.ForcedClosed) }
+
+// Disable closes the circuit of a key and counts nothing until Reset.
+func (d *Dispatcher) Disable(key string) { d.override(key, policy.Disabled) }
+
+func (d *Dispatcher) override(key string, mode policy.Mode) {
 	d.ask(func() {
-		d.loop.core.Step(scheduler.Event{Kind: scheduler.Reset, At: d.loop.now, Key: key})
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.Override, At: d.loop.now, Key: key, Mode: mode})
 	})
 }
 
@@ -40,19 +59,24 @@ func (d *Dispatcher) step(kind scheduler.EventKind) {
 
 // cancel cancels a job, and answers at the end of the turn, when its future has been settled. Loop only.
 func (d *Dispatcher) cancel(h *header, answer chan<- job.Canceled) {
-	result := job.AlreadySettled
-	switch h.entry.State() {
-	case scheduler.Queued, scheduler.Waiting:
-		result = job.BetweenAttempts
-		if h.entry.Runs() == 0 {
-			result = job.NeverRan
-		}
-	case scheduler.Running:
-		result = job.Signaled
-	case scheduler.Unknown, scheduler.Detached, scheduler.Settled:
-	}
+	found := h.entry.State()
 	d.loop.core.Step(scheduler.Event{Kind: scheduler.Cancel, At: d.loop.now, Entry: &h.entry})
-	d.loop.after = append(d.loop.after, func() { answer <- result })
+	d.loop.after = append(d.loop.after, func() { answer <- h.canceled(found) })
+}
+
+// canceled says what a cancellation did to a job that was found in the given state, once it has been carried out. An attempt
+// that was admitted and whose function had not been called yet has not run. Loop only.
+func (h *header) canceled(found scheduler.EntryState) job.Canceled {
+	switch {
+	case found == scheduler.Running && !h.idle:
+		return job.Signaled
+	case found != scheduler.Queued && found != scheduler.Waiting && found != scheduler.Running:
+		return job.AlreadySettled
+	case h.attempts() == 0:
+		return job.NeverRan
+	default:
+		return job.BetweenAttempts
+	}
 }
 
 // ask has something done on the loop and waits for the end of the turn in which it was. When the loop has ended, nothing

@@ -3,7 +3,6 @@ package dispatcher
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
@@ -14,7 +13,8 @@ import (
 //
 // While as many jobs are unsettled as Config.Queue allows, Submit waits for room, until ctx ends; called with the context
 // of an attempt of the same dispatcher it does not wait but returns [ErrQueueFull], since the room it waits for might be
-// its own. (From inside a job, pass on the context that the function was given: without it this cannot be told.)
+// its own. (From inside a job, pass on the context that the function was given, or one made from it: without it this cannot
+// be told. That context ends with the attempt; for a job that is to outlive it, pass context.WithoutCancel(ctx).)
 //
 // The error is about the submission, and then there is no future: [ErrClosed], [ErrQueueFull], the cause of ctx, a
 // [*policy.FieldError] for an option that makes no sense. Whatever happens later is told by the future. While the job's
@@ -87,17 +87,13 @@ func (h *header) init(ctx context.Context, d *Dispatcher, s *spec) {
 	if s.delay > 0 {
 		h.entry.NotBefore = d.clock().Add(s.delay)
 	}
-	if deadline, ok := earliest(ctx, s.deadline); ok {
-		h.entry.Deadline = d.at(deadline)
+	deadline, announced := ctx.Deadline()
+	if !s.deadline.IsZero() && (!announced || s.deadline.Before(deadline)) {
+		deadline, announced, h.bound = s.deadline, false, s.deadline
 	}
-}
-
-// earliest returns the earlier of ctx's deadline and the given one, if there is any.
-func earliest(ctx context.Context, deadline time.Time) (time.Time, bool) {
-	if own, ok := ctx.Deadline(); ok && (deadline.IsZero() || own.Before(deadline)) {
-		return own, true
+	if !deadline.IsZero() {
+		h.entry.Deadline, h.entry.Announced = d.at(deadline), announced
 	}
-	return deadline, !deadline.IsZero()
 }
 
 // accept takes room for the job and posts it. After that it is bound to be settled.
@@ -105,15 +101,10 @@ func (d *Dispatcher) accept(h *header, wait bool) error {
 	if err := d.room.take(h.ctx, wait); err != nil {
 		return err
 	}
-	if h.ctx.Done() != nil {
-		h.unwatch = context.AfterFunc(h.ctx, func() { d.mail.post(message{kind: scheduler.Cancel, job: h}) })
-	}
 	if !d.mail.submit(h) {
-		if h.unwatch != nil {
-			h.unwatch()
-		}
 		d.room.giveBack()
 		return ErrClosed
 	}
+	h.watch() // not before: the core must know a job that is canceled
 	return nil
 }

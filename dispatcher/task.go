@@ -31,17 +31,22 @@ type header struct {
 	retry   *policy.Retry   // never nil
 	turn    chan struct{}   // of a Do: its caller runs the attempts, when told so here; otherwise nil
 	outbox  *outbox         // of a Map: told when the job is over; otherwise nil
-	unwatch func() bool     // ends the watch on ctx; loop only, once submitted; nil when there is nothing to watch
+	bound   time.Time       // a deadline that ctx does not know of; zero: none
 
 	last     error       // loop only; what the function returned last
-	failures int         // loop only; failed attempts that were not throttled
 	history  job.History // loop only
 	began    policy.Time // loop only; when the attempt in flight was admitted
 	accepted policy.Time // loop only; when the job reached the loop
+	ended    error       // loop only; the cause of ctx, once it has ended
+	expired  bool        // loop only; ctx has ended because of its deadline
+	idle     bool        // loop only; the attempt in flight was called off before its function was called
 
-	mu     sync.Mutex
-	cancel context.CancelCauseFunc // guarded by mu; of the attempt that runs; nil when none does
-	over   error                   // guarded by mu; why no further attempt is to run; nil while the job is wanted
+	mu      sync.Mutex
+	begun   int                     // guarded by mu; the latest attempt whose function has been called
+	cancel  context.CancelCauseFunc // guarded by mu; of the attempt that runs; nil when none does
+	over    error                   // guarded by mu; why no further attempt is to run; nil while the job is wanted
+	unwatch func() bool             // guarded by mu; ends the watch on ctx; nil when there is none
+	settled bool                    // guarded by mu; nobody needs to watch any more
 }
 
 // jobTask is a task whatever its T, as the loop sees it.
@@ -61,30 +66,33 @@ func (h *header) CancelJob() job.Canceled {
 	if !h.d.mail.post(message{do: func() { h.d.cancel(h, answer) }}) {
 		return job.AlreadySettled
 	}
-	return <-answer
+	found := <-answer
+	h.tidy() // when Cancel returns, a running function has been told
+	return found
 }
 
 // run runs one admitted attempt on the goroutine that calls it, and tells the loop how it ended, come what may.
 func (t *task[T]) run() {
 	n := t.entry.Runs() // the loop wrote it before it handed the attempt over, and writes it again only after its end
-	ctx, ok := t.begin(n)
-	if !ok {
-		t.d.mail.post(message{kind: scheduler.Unstarted, job: &t.header, attempt: n})
-		return
-	}
-	returned := false
+	told := false
 	defer func() {
-		if returned {
+		if told {
 			return
 		}
-		// The function neither returned nor is this goroutine to blame: it panicked, or it called runtime.Goexit, in
-		// which case there is nothing to recover and the goroutine goes on ending.
+		// Code of the caller's panicked, or it called runtime.Goexit, in which case there is nothing to recover and the
+		// goroutine goes on ending.
 		err := job.ErrGoexit
 		if v := recover(); v != nil {
 			err = &job.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		t.end(n, err, policy.Outcome{Verdict: policy.VerdictNeutral})
 	}()
+	ctx, ok := t.begin(n)
+	if !ok {
+		told = true
+		t.d.mail.post(message{kind: scheduler.Unstarted, job: &t.header, attempt: n})
+		return
+	}
 	value, err := t.fn(ctx)
 	if err == nil {
 		t.value = value
@@ -94,7 +102,7 @@ func (t *task[T]) run() {
 	// The caller's predicates are asked here, on the goroutine of the attempt and under its guard, not on the loop
 	// (S-O1).
 	outcome := t.retry.Classify(err)
-	returned = true
+	told = true
 	t.end(n, err, outcome)
 }
 
@@ -106,45 +114,100 @@ func (h *header) begin(n int) (context.Context, bool) {
 		return nil, false
 	}
 	if h.ctx.Err() != nil {
-		// The watch on ctx may not have run yet, and without this the core would only try again.
-		h.d.mail.post(message{kind: scheduler.Cancel, job: h})
+		h.giveUp() // the watch on ctx may not have run yet, and without this the core would only try again
 		return nil, false
 	}
+	h.begun = n
 	ctx := job.WithAttempt(h.ctx, job.Attempt{ID: h.id, N: n, Key: h.entry.Key, Dispatcher: h.d.name})
 	ctx, h.cancel = context.WithCancelCause(ctx)
+	if !h.bound.IsZero() {
+		ctx = h.within(context.WithDeadline(ctx, h.bound))
+	}
 	if h.timeout > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, h.timeout, job.ErrAttemptTimeout)
-		cancel := h.cancel
-		h.cancel = func(cause error) { cancel(cause); stop() }
+		ctx = h.within(context.WithTimeoutCause(ctx, h.timeout, job.ErrAttemptTimeout))
 	}
 	return ctx, true
+}
+
+// within makes h.cancel release a context with a timer, too. mu is held.
+func (h *header) within(ctx context.Context, stop context.CancelFunc) context.Context {
+	cancel := h.cancel
+	h.cancel = func(cause error) { cancel(cause); stop() }
+	return ctx
+}
+
+// watch has the job canceled when its context ends. The job may be settled by now.
+func (h *header) watch() {
+	if h.ctx.Done() == nil {
+		return
+	}
+	stop := context.AfterFunc(h.ctx, h.giveUp)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.settled {
+		stop()
+	} else {
+		h.unwatch = stop
+	}
+}
+
+// giveUp cancels the job because its context has ended. What the context has to say is asked here and not on the loop,
+// since it may be the caller's own code (S-O1).
+func (h *header) giveUp() {
+	expired := errors.Is(h.ctx.Err(), context.DeadlineExceeded)
+	h.d.mail.post(message{kind: scheduler.Cancel, job: h, err: context.Cause(h.ctx), expired: expired})
 }
 
 // end reports the end of attempt n, and releases its context.
 //
 // When the job's own context has ended, the error says nothing about the backend and nothing is tried again. That is told
 // by the contexts, never by the text of an error (S-R8): the cancellation is posted ahead of the end, in case the watch on
-// the context has not run yet. A function that made it to its result all the same has succeeded.
+// the context has not run yet. That holds for a success as well: canceled work is never one (S-F4).
 func (h *header) end(n int, err error, out policy.Outcome) {
 	h.mu.Lock()
 	cancel := h.cancel
 	h.cancel = nil
 	h.mu.Unlock()
-	cancel(nil)
-	if err != nil && h.ctx.Err() != nil {
-		h.d.mail.post(message{kind: scheduler.Cancel, job: h})
+	if cancel != nil { // nil when the caller's context panicked
+		cancel(nil)
+		if h.ctx.Err() != nil {
+			h.giveUp()
+		}
 	}
 	h.d.mail.post(message{kind: scheduler.Done, job: h, attempt: n, outcome: out, err: err})
 }
 
-// signal ends the context of the attempt that runs, and keeps any other from starting. Loop only.
-func (h *header) signal(cause error) {
+// callOff makes attempt n, which is in flight, unwanted: if its function has not been called yet, it won't be. Its context
+// is ended by tidy. Loop only.
+func (h *header) callOff(n int, cause error) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.over = cause
-	cancel := h.cancel
+	h.idle = h.begun < n
+}
+
+// retire notes that the job is settled, and reports whether there is a watch on its context to be ended by tidy. Loop only.
+func (h *header) retire() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.settled = true
+	return h.unwatch != nil
+}
+
+// tidy ends the watch on the job's context once the job is settled, and the context of an attempt that is not wanted any
+// more. Both can call methods of the caller's context, so it runs anywhere but on the loop (S-O1).
+func (h *header) tidy() {
+	h.mu.Lock()
+	stop, cancel, cause := h.unwatch, h.cancel, h.over
+	if h.settled {
+		h.unwatch = nil
+	}
+	settled := h.settled
 	h.mu.Unlock()
-	if cancel != nil {
+	if settled && stop != nil {
+		stop()
+	}
+	if cause != nil && cancel != nil {
 		cancel(cause)
 	}
 }

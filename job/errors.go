@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,11 +21,11 @@ var (
 	// ErrHintTooLong: the server asked for a longer wait than policy.Retry.MaxHint.
 	ErrHintTooLong = errors.New("the server asks for too long a wait")
 	// ErrDeadline: the job's deadline came, or a wait that cannot be shortened would have ended after it. The job's error
-	// matches context.DeadlineExceeded, too.
-	ErrDeadline = errors.New("deadline exceeded")
+	// matches context.DeadlineExceeded, and the cause of the context whose deadline it was.
+	ErrDeadline error = endError{"deadline exceeded", context.DeadlineExceeded}
 	// ErrCanceled: the job was canceled, by Future.Cancel or by the context that was given to Submit. The job's error
-	// matches context.Canceled, or the cause of that context, too.
-	ErrCanceled = errors.New("canceled")
+	// matches context.Canceled, and the cause of that context.
+	ErrCanceled error = endError{"canceled", context.Canceled}
 	// ErrNotStarted: the dispatcher was stopped before the job could be run, or run again.
 	ErrNotStarted = errors.New("the dispatcher was stopped before the job could start")
 	// ErrAborted: the time that Close or Stop was given ran out.
@@ -32,6 +33,15 @@ var (
 	// ErrGoexit: the function ended its goroutine with runtime.Goexit.
 	ErrGoexit = errors.New("the function called runtime.Goexit")
 )
+
+// endError is a reason that is also one of the two errors of package context.
+type endError struct {
+	text string
+	as   error
+}
+
+func (e endError) Error() string        { return e.text }
+func (e endError) Is(target error) bool { return target == e.as } //nolint:errorlint // both are sentinels
 
 // ErrMaxRetriesExceeded is what every [*MaxRetriesExceededError] matches by errors.Is.
 var ErrMaxRetriesExceeded = errors.New("retries exceeded")
@@ -71,7 +81,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (key %q)", e.Key)
 	}
 	fmt.Fprintf(&b, " of dispatcher %q: %v", e.Dispatcher, e.Reason)
-	if e.Cause != nil && e.Cause.Error() != e.Reason.Error() {
+	if e.Cause != nil && (e.Reason == nil || e.Cause.Error() != e.Reason.Error()) {
 		fmt.Fprintf(&b, ": %v", e.Cause)
 	}
 	if e.Attempts > 0 {
@@ -143,7 +153,7 @@ type History struct {
 // historyEnd is how many failures each end of a History keeps.
 const historyEnd = 4
 
-// Add appends f, and forgets the oldest of Last when that is full.
+// Add appends f, and forgets the oldest of Last when that is full. A copy of h must not be used after it.
 func (h *History) Add(f Failure) {
 	if len(h.First) < historyEnd {
 		h.First = append(h.First, f)

@@ -31,7 +31,8 @@ func (c Canceled) String() string {
 	return names[c]
 }
 
-// Future is the answer of a job that may still be under way. It comes from a dispatcher; a zero Future never settles.
+// Future is the answer of a job that may still be under way. It comes from a dispatcher; a zero Future belongs to no job and
+// never settles.
 type Future[T any] struct {
 	owner Owner // immutable once the future is handed out
 
@@ -107,8 +108,11 @@ func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive // 
 // [*Error] that matches [ErrCanceled], unless the job had ended by itself before. Cancel does not wait for a function
 // that is running.
 func (f *Future[T]) Cancel() Canceled {
-	if _, _, ok := f.Result(); ok || f.owner == nil {
+	switch _, _, ok := f.Result(); {
+	case ok:
 		return AlreadySettled
+	case f.owner == nil:
+		return NeverRan
 	}
 	return f.owner.CancelJob()
 }

@@ -10,18 +10,19 @@ import (
 // (S-R12).
 const minThrottleWait = 100 * time.Millisecond
 
-// Wait returns how long to wait after the n-th failed attempt, n ≥ 1: the backoff Delay × Backoff^(n-1), spread by Jitter
-// and then capped at MaxDelay. prev is the wait before this one, zero at first, and u a random number from [0, 1).
+// Wait returns how long to wait after the n-th failed attempt, n ≥ 1: the backoff Delay × Backoff^(n-1), at most MaxDelay,
+// spread by Jitter, and then capped at MaxDelay once more. prev is the wait before this one, zero at first, and u a random number from [0, 1).
 //
 // The result lies in [0, MaxDelay] for every n: what overflows is the cap, never zero (S-R5).
 func (r *Retry) Wait(n int, prev time.Duration, u float64) time.Duration {
 	base := float64(cmp.Or(r.Delay, DefaultDelay))
-	limit := float64(cmp.Or(r.MaxDelay, max(DefaultMaxDelay, r.Delay)))
+	longest := cmp.Or(r.MaxDelay, max(DefaultMaxDelay, r.Delay))
+	limit := float64(longest)
 	backoff := math.Min(base*math.Pow(cmp.Or(r.Backoff, DefaultBackoff), float64(max(n, 1)-1)), math.MaxFloat64)
 	// The cap is applied to the exponential as well: a huge backoff spread from zero would otherwise nearly always end
 	// at the cap, and jitter would be lost just when the most jobs wait.
 	wait := r.Jitter.spread(math.Min(backoff, limit), base, float64(prev), u)
-	return saturate(math.Min(wait, limit))
+	return min(saturate(wait), longest)
 }
 
 // WithHint returns the wait that obeys a server's hint: at least the hint plus a positive spread of up to a tenth of it,
@@ -37,7 +38,8 @@ func (r *Retry) WithHint(wait, hint time.Duration, u float64) (_ time.Duration, 
 		case HintWaits:
 		}
 	}
-	return max(wait, saturate(float64(hint)+u*float64(hint)/10)), true
+	spread := min(saturate(u*float64(hint)/10), math.MaxInt64-hint)
+	return max(wait, hint+spread), true
 }
 
 // ThrottleWait returns how long a job waits after the n-th throttle in a row, n ≥ 1, before any hint is looked at: the

@@ -19,7 +19,17 @@ type Bucket struct {
 	part   uint64 // of one Amount, over span: what has come in beyond level
 	last   Time   // until when the refill has been credited
 	open   bool   // unlimited: never says no
+	peaks  []peak // how high the level stood, for GiveBack; falling levels, oldest first
 }
+
+// peak is a level that the bucket reached before something was taken.
+type peak struct {
+	at    Time
+	level Amount
+}
+
+// maxPeaks bounds what a bucket remembers for GiveBack. Beyond it the two oldest become one, on the safe side.
+const maxPeaks = 16
 
 // NewBucket returns a full bucket for l, which must be valid, at the instant now.
 func NewBucket(l Limit, now Time) Bucket {
@@ -33,12 +43,12 @@ func NewBucket(l Limit, now Time) Bucket {
 
 // Advance credits what has come in since the last call.
 func (b *Bucket) Advance(now Time) {
-	if now <= b.last || b.open {
+	if now <= b.last {
 		return
 	}
 	elapsed := uint64(now - b.last)
 	b.last = now
-	if b.level >= b.burst {
+	if b.open || b.level >= b.burst {
 		return
 	}
 	hi, lo := bits.Mul64(elapsed, b.amount)
@@ -66,23 +76,47 @@ func (b *Bucket) Level() Amount { return b.level }
 // FullAt returns when the bucket will hold all it can if nothing is taken: from then on it cannot be told from a new one.
 func (b *Bucket) FullAt() Time { return b.ReadyAt(b.burst) }
 
-// Has reports whether cost could be taken as of the last Advance. A cost above the burst needs a full bucket (S-L4).
-func (b *Bucket) Has(cost Amount) bool { return b.open || b.level >= min(cost, b.burst) }
+// Has reports whether cost could be taken as of the last Advance. A cost above the burst needs a full bucket (S-L4), and
+// no cost at all needs nothing, not even that others have paid their debt.
+func (b *Bucket) Has(cost Amount) bool { return cost == 0 || b.open || b.level >= min(cost, b.burst) }
 
 // Take deducts cost, into debt if need be. The caller has asked Has in the same step.
 func (b *Bucket) Take(cost Amount) {
-	if !b.open {
-		b.level -= cost
+	if b.open || cost == 0 {
+		return
+	}
+	b.remember()
+	b.level -= cost
+}
+
+// remember notes how high the level stands. Lower levels of before say nothing that this one does not.
+func (b *Bucket) remember() {
+	n := len(b.peaks)
+	for n > 0 && b.peaks[n-1].level <= b.level {
+		n--
+	}
+	b.peaks = append(b.peaks[:n], peak{at: b.last, level: b.level})
+	if len(b.peaks) > maxPeaks {
+		b.peaks[1].level = b.peaks[0].level
+		b.peaks = append(b.peaks[:0], b.peaks[1:]...)
 	}
 }
 
-// GiveBack undoes a Take whose attempt never started. What would not fit any more is dropped, as it would have been had
-// it never been taken.
-func (b *Bucket) GiveBack(cost Amount) {
-	if b.open {
+// GiveBack undoes a Take, made at the instant taken, whose attempt never started: afterwards the bucket holds what it
+// would hold had nothing been taken (S-L1). That can be less than cost: what came in while there was room for it only
+// because of the Take would have been lost at a full bucket.
+func (b *Bucket) GiveBack(cost Amount, taken Time) {
+	if b.open || cost == 0 {
 		return
 	}
-	b.level += cost
+	high := b.level
+	for i := range b.peaks {
+		if b.peaks[i].at > taken {
+			high = max(high, b.peaks[i].level)
+			break // the others are lower
+		}
+	}
+	b.level += min(cost, b.burst-high)
 	if b.level >= b.burst {
 		b.fill()
 	}

@@ -1,6 +1,10 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"time"
+)
 
 // State is the state of a circuit.
 type State uint8
@@ -24,6 +28,40 @@ func (s State) String() string {
 	default:
 		return fmt.Sprintf("State(%d)", uint8(s))
 	}
+}
+
+// Mode says who decides about a circuit: its rule, or a person.
+type Mode uint8
+
+// The modes. All but Automatic last until a Reset, or another of them.
+const (
+	Automatic    Mode = iota // the rule
+	ForcedOpen               // open, and never tested
+	ForcedClosed             // closed, whatever happens
+	Disabled                 // closed, and nothing is counted
+)
+
+// String returns the mode in lower case.
+func (m Mode) String() string {
+	switch m {
+	case Automatic:
+		return "automatic"
+	case ForcedOpen:
+		return "forced open"
+	case ForcedClosed:
+		return "forced closed"
+	case Disabled:
+		return "disabled"
+	default:
+		return fmt.Sprintf("Mode(%d)", uint8(m))
+	}
+}
+
+// Ending is the end of an attempt, or of a job, as a circuit sees it.
+type Ending struct {
+	Verdict Verdict
+	Took    time.Duration // of an attempt: how long it ran
+	Hint    time.Duration // the server's word on when to come back: a floor of the open time; zero when there is none
 }
 
 // Pass is what an attempt carries from [Circuit.Start] to [Circuit.End]. It ties the outcome to the generation of the
@@ -51,40 +89,77 @@ type lease struct {
 // A Circuit has one owner, which tells it the time through Advance before it asks anything else.
 type Circuit struct {
 	rule       Breaker
+	draw       func() float64
+	full       int // when a ramp has reached this many, it is over
 	state      State
+	mode       Mode
 	generation uint64
-	failures   int     // closed: failures in a row
-	openUntil  Time    // open: when to probe; Never until a Reset
-	leases     []lease // half open: probes in flight, oldest first
-	leaseID    uint64  // of the latest lease; ids are never used twice
-	successes  int     // half open: probes that succeeded
-	ramp       int     // closed, after an outage: how many may be in flight; 0 once all may
-	full       int     // when a ramp has reached this many, it is over
+	trips      int
+
+	flying    int     // attempts of this generation in flight
+	failures  int     // closed: failures in a row
+	recent    samples // closed: for the ratios; empty when there are none
+	ramp      int     // closed, after an outage: how many may be in flight; 0 once all may
+	rampUntil Time    // closed: when the ramp grows though nothing has succeeded
+
+	openUntil    Time    // open: when to probe; Never until a Reset
+	leases       []lease // half open: probes in flight, oldest first
+	leaseID      uint64  // of the latest lease; ids are never used twice
+	successes    int     // half open: probes that succeeded
+	failedProbes int     // since the outage began; they make the open time grow
+	unusable     bool    // the key was called unusable, and no attempt has shown otherwise
 }
 
 // NewCircuit returns a closed circuit for b, which must be valid. full is the most attempts that can ever be in flight
-// for the key, at which a ramp is over.
-func NewCircuit(b Breaker, full int) Circuit {
-	return Circuit{rule: b.withDefaults(), full: full}
+// for the key, at which a ramp is over. draw returns random numbers from [0, 1); it is asked only for RecoveryJitter, and
+// may be nil without.
+func NewCircuit(b Breaker, full int, draw func() float64) Circuit {
+	c := Circuit{rule: b.withDefaults(), full: full, draw: draw}
+	if b.FailureRatio > 0 || b.SlowRatio > 0 {
+		c.recent = newSamples(c.rule.Window, c.rule.WindowTime)
+	}
+	return c
 }
 
 // State returns the state as of the last Advance.
 func (c *Circuit) State() State { return c.state }
 
-// Fresh reports whether the circuit cannot be told from a new one, save for its generation.
-func (c *Circuit) Fresh() bool { return c.state == Closed && c.failures == 0 && c.ramp == 0 }
+// Mode returns who decides.
+func (c *Circuit) Mode() Mode { return c.mode }
 
-// Advance makes the transitions that are due: an open circuit whose time is up becomes half open, and a lease that has
-// run out is a failed probe. It reports whether the state changed.
+// Trips returns how many outages there have been. A circuit that opens again before it has fully recovered is still in
+// the same one (S-B6).
+func (c *Circuit) Trips() int { return c.trips }
+
+// SetFull says anew how many attempts can ever be in flight for the key.
+func (c *Circuit) SetFull(full int) {
+	c.full = full
+	if c.ramp >= full {
+		c.endRamp()
+	}
+}
+
+// Fresh reports whether the circuit cannot be told from a new one, save for its numbers of generations and trips.
+func (c *Circuit) Fresh(now Time) bool {
+	return c.state == Closed && c.mode == Automatic && c.failures == 0 && c.ramp == 0 && c.failedProbes == 0 && c.recent.recent(now).all == 0
+}
+
+// Advance does what is due: an open circuit whose time is up becomes half open, a lease that has run out is a failed probe,
+// and a ramp grows. It reports whether the state changed.
 func (c *Circuit) Advance(now Time) bool {
 	switch {
 	case c.state == Open && now >= c.openUntil:
 		c.enter(HalfOpen)
 		return true
 	case c.state == HalfOpen && len(c.leases) > 0 && now >= c.leases[0].expires:
-		c.open(now.Add(c.rule.RecoveryTimeout))
+		c.failProbe(now, 0)
 		return true
 	default:
+		for c.ramp > 0 && now >= c.rampUntil {
+			// As many as may be in flight have shown nothing for so long: they hang, or nobody asks any more. Either
+			// way the key must not be held back for ever.
+			c.growRamp(c.rampUntil)
+		}
 		return false
 	}
 }
@@ -96,16 +171,18 @@ func (c *Circuit) NextWake() Time {
 		return c.openUntil
 	case c.state == HalfOpen && len(c.leases) > 0:
 		return c.leases[0].expires
+	case c.ramp > 0:
+		return c.rampUntil
 	default:
 		return Never
 	}
 }
 
-// Admits reports whether one more attempt may start while inFlight of the key are running.
-func (c *Circuit) Admits(inFlight int) bool {
+// Admits reports whether one more attempt may start.
+func (c *Circuit) Admits() bool {
 	switch c.state {
 	case Closed:
-		return c.ramp == 0 || inFlight < c.ramp
+		return c.ramp == 0 || c.flying < c.ramp // attempts from before the outage, which may hang, don't count
 	case HalfOpen:
 		return len(c.leases) < c.rule.Probes
 	default:
@@ -130,6 +207,7 @@ func (c *Circuit) RetryAt(now Time) Time {
 // Start admits one attempt. The caller has asked Admits in the same step.
 func (c *Circuit) Start(now Time) Pass {
 	p := Pass{generation: c.generation}
+	c.flying++
 	if c.state == HalfOpen {
 		c.leaseID++
 		p.lease = c.leaseID
@@ -141,106 +219,191 @@ func (c *Circuit) Start(now Time) Pass {
 // Return hands back the pass of an attempt that never started; nothing is learnt from it (S-B8).
 func (c *Circuit) Return(p Pass) {
 	if p.generation == c.generation {
+		c.flying--
 		c.dropLease(p.lease)
 	}
 }
 
-// End takes the verdict on an attempt, and reports whether the state changed. The pass is used up.
-func (c *Circuit) End(now Time, p Pass, v Verdict) bool {
+// End takes the end of an attempt, and reports whether the state changed. The pass is used up: each must be ended once.
+func (c *Circuit) End(now Time, p Pass, e Ending) bool {
 	if p.generation != c.generation {
 		return false
 	}
-	if v == VerdictUnusable {
-		c.openUnusable(now)
-		return true
-	}
-	switch c.state {
-	case Closed:
-		return c.endClosed(now, v)
-	case HalfOpen:
-		return c.endProbe(now, p, v)
+	c.flying--
+	switch {
+	case c.mode == Disabled:
+		return false
+	case e.Verdict == VerdictUnusable:
+		return c.openUnusable(now)
+	case c.state == HalfOpen:
+		return c.endProbe(now, p, e)
+	case c.rule.Counts == CountJobs:
+		return false // EndJob will tell
 	default:
-		return false // an open circuit admits nothing, so no attempt is of its generation
+		return c.count(now, e)
 	}
 }
 
-func (c *Circuit) endClosed(now Time, v Verdict) bool {
-	switch v {
-	case VerdictSuccess:
-		c.failures = 0
+// EndJob takes the end of a whole job, with the pass of its last attempt, where whole jobs are counted (S-B9); elsewhere
+// it changes nothing. It reports whether the state changed.
+func (c *Circuit) EndJob(now Time, p Pass, e Ending) bool {
+	if p.generation != c.generation || p.Probe() || c.rule.Counts != CountJobs || c.mode == Disabled {
+		return false
+	}
+	return c.count(now, e)
+}
+
+// count takes one outcome of a closed circuit.
+func (c *Circuit) count(now Time, e Ending) bool {
+	if e.Verdict != VerdictSuccess && e.Verdict != VerdictFailure {
+		return false
+	}
+	failed := e.Verdict == VerdictFailure
+	switch {
+	case !failed:
+		c.failures, c.unusable = 0, false
 		if c.ramp > 0 {
-			c.growRamp()
+			c.growRamp(now)
 		}
-	case VerdictFailure:
+	case c.rule.FailureThreshold > 0: // or nobody would ever ask, and the circuit would never be fresh again
 		c.failures++
-		if !c.rule.Off() && c.failures >= c.rule.FailureThreshold {
-			c.open(now.Add(c.rule.RecoveryTimeout))
-			return true
-		}
-	case VerdictNeutral, VerdictUnusable:
+	}
+	if c.measures() {
+		c.recent.add(now, sample{failed: failed, slow: c.slow(e)})
+	}
+	if c.mode == Automatic && c.trippedBy(c.recent.recent(now)) {
+		c.trip(now, e.Hint)
+		return true
 	}
 	return false
 }
 
-func (c *Circuit) endProbe(now Time, p Pass, v Verdict) bool {
-	c.dropLease(p.lease)
-	switch v {
-	case VerdictSuccess:
+func (c *Circuit) measures() bool { return c.rule.FailureRatio > 0 || c.rule.SlowRatio > 0 }
+
+func (c *Circuit) slow(e Ending) bool { return c.rule.SlowCall > 0 && e.Took >= c.rule.SlowCall }
+
+// trippedBy reports whether what has been counted opens the circuit. Ratios are compared with ≥, unrounded: by
+// multiplication, so that 99 of 200 are less than a half and 100 are not (S-B1).
+func (c *Circuit) trippedBy(recent tally) bool {
+	if c.rule.FailureThreshold > 0 && c.failures >= c.rule.FailureThreshold {
+		return true
+	}
+	if !c.measures() || recent.all < c.rule.MinSamples {
+		return false
+	}
+	reaches := func(n int, ratio float64) bool { return ratio > 0 && float64(n) >= ratio*float64(recent.all) }
+	return reaches(recent.failed, c.rule.FailureRatio) || reaches(recent.slow, c.rule.SlowRatio)
+}
+
+func (c *Circuit) endProbe(now Time, p Pass, e Ending) bool {
+	if !c.dropLease(p.lease) {
+		return false // it has been told before
+	}
+	switch {
+	case e.Verdict == VerdictFailure, e.Verdict == VerdictSuccess && c.slow(e):
+		c.failProbe(now, e.Hint)
+		return true
+	case e.Verdict == VerdictSuccess:
 		c.successes++
 		if c.successes >= c.rule.Successes {
 			c.enter(Closed)
+			c.unusable = false
 			c.ramp = c.rule.Probes
-			c.growRamp()
+			c.growRamp(now)
 			return true
 		}
-	case VerdictFailure:
-		c.open(now.Add(c.rule.RecoveryTimeout))
-		return true
-	case VerdictNeutral, VerdictUnusable:
 	}
 	return false
 }
 
-func (c *Circuit) growRamp() {
+// growRamp lets one more attempt in flight.
+func (c *Circuit) growRamp(now Time) {
 	c.ramp++
+	c.rampUntil = now.Add(c.rule.ProbeTimeout)
 	if c.ramp >= c.full {
-		c.ramp = 0
+		c.endRamp()
 	}
 }
 
-// Reset closes the circuit and forgets what it has counted, as if it were new. It reports whether the state changed.
-func (c *Circuit) Reset() bool {
-	changed := c.state != Closed
-	c.enter(Closed)
-	return changed
-}
+// endRamp is full recovery: the outage is over, and with it the growth of the open time (S-B6).
+func (c *Circuit) endRamp() { c.ramp, c.failedProbes = 0, 0 }
 
-func (c *Circuit) openUnusable(now Time) {
-	until := Never
-	if c.rule.Reprobe > 0 {
-		until = now.Add(c.rule.Reprobe)
+// trip opens a closed circuit. One that had not recovered fully is still in its old outage.
+func (c *Circuit) trip(now Time, hint time.Duration) {
+	if c.ramp == 0 {
+		c.trips++
+		c.failedProbes = 0
 	}
-	c.open(until)
+	c.open(now, hint)
 }
 
-func (c *Circuit) open(until Time) {
+// failProbe opens a half-open circuit again, for longer than before where the open time grows.
+func (c *Circuit) failProbe(now Time, hint time.Duration) {
+	if c.unusable {
+		c.openUnusable(now)
+		return
+	}
+	c.failedProbes++
+	c.open(now, hint)
+}
+
+// open enters the open state for its time: grown, prolonged by chance, and not shorter than the server asks for.
+func (c *Circuit) open(now Time, hint time.Duration) {
+	growth := math.Pow(c.rule.RecoveryBackoff, float64(c.failedProbes))
+	wait := math.Min(float64(c.rule.RecoveryTimeout)*growth, float64(c.rule.MaxRecoveryTimeout))
+	if c.rule.RecoveryJitter > 0 {
+		wait += wait * c.rule.RecoveryJitter * c.draw()
+	}
 	c.enter(Open)
-	c.openUntil = until
+	c.openUntil = now.Add(max(saturate(wait), hint))
+}
+
+// openUnusable opens the circuit of a key that was called unusable, unless a person holds it closed.
+func (c *Circuit) openUnusable(now Time) bool {
+	if c.mode == ForcedClosed {
+		return false
+	}
+	if c.state == Closed && c.ramp == 0 {
+		c.trips++
+	}
+	c.enter(Open)
+	c.unusable, c.openUntil = true, Never
+	if c.rule.Reprobe > 0 {
+		c.openUntil = now.Add(c.rule.Reprobe)
+	}
+	return true
+}
+
+// Set hands the circuit to a person, or back to its rule; either way it forgets what it has counted. It reports whether
+// the state changed. Set(Automatic) is a reset.
+func (c *Circuit) Set(m Mode) bool {
+	before := c.state
+	c.mode, c.failedProbes, c.unusable = m, 0, false
+	if m == ForcedOpen {
+		c.enter(Open)
+		c.openUntil = Never
+	} else {
+		c.enter(Closed)
+	}
+	return c.state != before
 }
 
 // enter starts a generation in the given state; passes and leases of the one before are void.
 func (c *Circuit) enter(s State) {
 	c.generation++
 	c.state = s
-	c.failures, c.successes, c.ramp = 0, 0, 0
+	c.flying, c.failures, c.successes, c.ramp = 0, 0, 0, 0
 	c.leases = c.leases[:0]
+	c.recent.clear()
 }
 
-func (c *Circuit) dropLease(id uint64) {
+// dropLease ends a lease, and reports whether there was one.
+func (c *Circuit) dropLease(id uint64) bool {
 	for i := range c.leases {
 		if c.leases[i].id == id {
 			c.leases = append(c.leases[:i], c.leases[i+1:]...)
-			return
+			return true
 		}
 	}
+	return false
 }

@@ -3,8 +3,9 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"net"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -22,7 +23,11 @@ const (
 
 // String returns the verdict as one lower-case word.
 func (v Verdict) String() string {
-	return [...]string{"success", "failure", "neutral", "unusable"}[v&3]
+	names := [...]string{"success", "failure", "neutral", "unusable"}
+	if int(v) >= len(names) {
+		return fmt.Sprintf("Verdict(%d)", uint8(v))
+	}
+	return names[v]
 }
 
 // Outcome is all that decisions are based on: what the end of one attempt means, without the error itself.
@@ -100,6 +105,21 @@ func IsTransient(err error) bool {
 			return true
 		}
 	}
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
+	return isTimeout(err)
+}
+
+// isTimeout reports whether err, or any error it wraps, calls itself a timeout. errors.As would stop at the first that
+// could, and *url.Error always could.
+func isTimeout(err error) bool {
+	if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() { //nolint:errorlint // the tree is walked below
+		return true
+	}
+	switch wrapper := err.(type) { //nolint:errorlint // likewise
+	case interface{ Unwrap() error }:
+		return isTimeout(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(wrapper.Unwrap(), isTimeout)
+	default:
+		return false
+	}
 }

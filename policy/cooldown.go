@@ -9,6 +9,7 @@ const (
 	minCooldown = 100 * time.Millisecond // of an episode without a hint, and least width of a release
 	maxCooldown = 30 * time.Second       // of an episode without a hint
 	scoutGrace  = time.Second            // how long a scout may run unthrottled before the others follow
+	streakLasts = 30 * time.Second       // without a throttle, after which the next is the first again
 )
 
 // cooling is where a key stands after its server has said "too much".
@@ -31,7 +32,8 @@ type Visit struct {
 // Cooldown is the running state of one key's throttling (S-L10).
 //
 // A server's hint sets the moment before which no attempt of the key starts; a shorter hint never shortens it. Without a
-// hint the key waits by itself, 100 ms doubled for each episode in a row and at most 30 s; then one attempt goes first,
+// hint the key waits by itself, 100 ms doubled for each episode in a row and at most 30 s (a success, or 30 s of peace, ends
+// the row); then one attempt goes first,
 // and the others follow its success, or after a second if it still runs unthrottled. An episode is one wave of refusals:
 // those of attempts which had begun before the key knew of it count once.
 //
@@ -58,15 +60,17 @@ type Cooldown struct {
 }
 
 // IdleAt returns, as of the last Advance, from when on the cooldown cannot be told from a new one, save for the numbers of
-// its episodes; [Never] if that takes the success of an attempt to come.
+// its episodes; [Never] while that depends on the attempt that goes first.
 func (c *Cooldown) IdleAt() Time {
 	switch {
-	case c.streak > 0 || c.phase == coolScouting:
+	case c.phase == coolScouting && c.scouts:
 		return Never
-	case c.phase == coolWaiting:
-		return c.until.Add(c.width)
 	case c.phase == coolReleasing:
-		return c.last
+		return max(c.last, c.peaceAt())
+	case c.phase == coolWaiting && c.hinted:
+		return max(c.until.Add(c.width), c.peaceAt())
+	case c.phase != coolIdle || c.streak > 0:
+		return c.peaceAt()
 	default:
 		return 0
 	}
@@ -81,6 +85,7 @@ func (c *Cooldown) Spent(at Time) time.Duration { return c.spent + min(at, c.unt
 // Throttle takes the end of an attempt that was refused for sending too much. hinted says whether the server named a
 // wait.
 func (c *Cooldown) Throttle(now Time, v Visit, hint time.Duration, hinted bool) {
+	c.Advance(now)
 	late := v.episode != c.episode // it had begun before the key knew
 	if !late {
 		c.episode++
@@ -93,8 +98,11 @@ func (c *Cooldown) Throttle(now Time, v Visit, hint time.Duration, hinted bool) 
 		}
 		wait = ownBackoff(c.streak)
 	}
-	if end := now.Add(wait); end > c.until || !late && end == c.until {
-		c.cool(now, end, wait, hinted)
+	if !late {
+		c.hinted = hinted // a wave is one episode, and its first refusal says whether somebody must go first
+	}
+	if end := now.Add(wait); end > c.until && !(late && wait == 0) || !late && end == c.until {
+		c.cool(now, end, wait)
 	}
 }
 
@@ -106,12 +114,12 @@ func ownBackoff(n int) time.Duration {
 	return min(minCooldown<<(n-1), maxCooldown)
 }
 
-func (c *Cooldown) cool(now, end Time, wait time.Duration, hinted bool) {
+func (c *Cooldown) cool(now, end Time, wait time.Duration) {
 	if now > c.until {
 		c.spent += c.until.Sub(c.from)
 		c.from = now
 	}
-	c.phase, c.until, c.hinted = coolWaiting, end, hinted
+	c.phase, c.until = coolWaiting, end
 	c.width = max(wait/10, minCooldown)
 	c.scouts, c.planned = false, false
 }
@@ -131,7 +139,16 @@ func (c *Cooldown) Advance(now Time) {
 	if c.phase == coolReleasing && now >= c.last {
 		c.phase = coolIdle
 	}
+	if c.phase == coolScouting && !c.scouts && now >= c.peaceAt() {
+		c.phase = coolIdle
+	}
+	if c.phase == coolIdle && c.streak > 0 && now >= c.peaceAt() {
+		c.streak = 0
+	}
 }
+
+// peaceAt is when so long has passed without a throttle that the key is taken to be at peace.
+func (c *Cooldown) peaceAt() Time { return c.until.Add(streakLasts) }
 
 func (c *Cooldown) releaseFrom(at Time) {
 	c.phase, c.last, c.planned = coolReleasing, at.Add(c.width), false
@@ -147,7 +164,8 @@ func (c *Cooldown) Draw(now Time, n int, u float64) {
 	c.release, c.planned = now.Add(saturate(gap)), true
 }
 
-// ReadyAt returns when the next attempt of the key may start, as of the last Advance; zero when it may now.
+// ReadyAt returns when the next attempt of the key may start, as of the last Advance and Draw: an instant that has passed
+// when it may now.
 func (c *Cooldown) ReadyAt() Time {
 	switch {
 	case c.phase == coolWaiting:
@@ -176,6 +194,7 @@ func (c *Cooldown) Start(now Time) Visit {
 
 // End takes the end of an attempt that was not throttled; answered says that it was a success.
 func (c *Cooldown) End(now Time, v Visit, answered bool) {
+	c.Advance(now)
 	if v.episode != c.episode {
 		return // it began before the present episode and knows nothing of it
 	}

@@ -38,7 +38,7 @@ var (
 
 // JitterFraction waits the backoff, give or take a fraction of it: anywhere in [(1-f) × backoff, (1+f) × backoff). f must
 // be in [0, 1].
-func JitterFraction(f float64) Jitter { return Jitter{kind: jitterFraction, lo: 1 - f, hi: 1 + f} }
+func JitterFraction(f float64) Jitter { return Jitter{kind: jitterFraction, hi: f} }
 
 // JitterRange waits the backoff times a factor from [lo, hi). It needs 0 ≤ lo ≤ hi, both finite.
 func JitterRange(lo, hi float64) Jitter { return Jitter{kind: jitterRange, lo: lo, hi: hi} }
@@ -55,7 +55,7 @@ func (j Jitter) String() string {
 	case jitterDecorrelated:
 		return "DecorrelatedJitter"
 	case jitterFraction:
-		return fmt.Sprintf("JitterFraction(%g)", j.hi-1)
+		return fmt.Sprintf("JitterFraction(%g)", j.hi)
 	case jitterRange:
 		return fmt.Sprintf("JitterRange(%g, %g)", j.lo, j.hi)
 	default:
@@ -68,7 +68,7 @@ func (j Jitter) String() string {
 func (j Jitter) allowed() string {
 	ordered := j.lo >= 0 && j.lo <= j.hi && !math.IsInf(j.hi, 0) // false for NaN
 	switch {
-	case j.kind == jitterFraction && !(ordered && j.hi <= 2):
+	case j.kind == jitterFraction && !(ordered && j.hi <= 1):
 		return "JitterFraction(f) with f from 0 to 1"
 	case j.kind == jitterRange && !ordered:
 		return "JitterRange(lo, hi) with 0 ≤ lo ≤ hi, both finite"
@@ -85,7 +85,9 @@ func (j Jitter) spread(backoff, base, prev, u float64) float64 {
 		return backoff
 	case jitterEqual:
 		return backoff/2 + u*(backoff/2)
-	case jitterFraction, jitterRange:
+	case jitterFraction:
+		return backoff * (1 - j.hi + u*2*j.hi)
+	case jitterRange:
 		return backoff * (j.lo + u*(j.hi-j.lo))
 	case jitterDecorrelated:
 		return base + u*math.Max(0, 3*math.Max(prev, base)-base)

@@ -50,8 +50,8 @@ func (l Limit) Validate() error {
 			fault(f.name, f.value, fmt.Sprintf("a number of tokens from a millionth to %g, or 0 for the default", float64(maxTokens)))
 		}
 	}
-	if l.Strict && l.DefaultCost > l.burst() {
-		fault("DefaultCost", l.DefaultCost, fmt.Sprintf("at most the burst of %g, because the limit is strict", l.burst()))
+	if len(faults) == 0 && !l.CostRequired && l.Admits(l.Cost()) != nil {
+		fault("DefaultCost", l.Cost(), fmt.Sprintf("at most the burst of %g, because the limit is strict", l.burst()))
 	}
 	return errors.Join(faults...)
 }
@@ -64,7 +64,7 @@ func (l Limit) burst() float64 {
 	case l.Rate == Blocked || l.Rate == Unlimited:
 		return 1
 	default:
-		return math.Max(1, l.Rate.perSecond())
+		return math.Min(math.Max(1, l.Rate.perSecond()), maxTokens)
 	}
 }
 

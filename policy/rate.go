@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -10,9 +9,19 @@ import (
 // [PerHour], [PerDay] or [Per], or take [Blocked] or [Unlimited]. The zero Rate is refused by [Limit.Validate], since it
 // is more often a forgotten field than a wish.
 type Rate struct {
+	kind   rateKind
 	amount float64
-	span   time.Duration // 0: the zero Rate; negative: Unlimited
+	span   time.Duration
 }
+
+type rateKind uint8
+
+const (
+	rateZero rateKind = iota
+	ratePer
+	rateBlocked
+	rateUnlimited
+)
 
 // PerSecond is a rate of n tokens a second. n must be positive and finite; it is kept to a millionth.
 func PerSecond(n float64) Rate { return Per(n, time.Second) }
@@ -26,19 +35,15 @@ func PerHour(n float64) Rate { return Per(n, time.Hour) }
 // PerDay is a rate of n tokens in 24 hours. n must be positive and finite; it is kept to a millionth.
 func PerDay(n float64) Rate { return Per(n, 24*time.Hour) }
 
-// Per is a rate of n tokens per span. n must be positive and finite, and is kept to a millionth; span must be positive.
-func Per(n float64, span time.Duration) Rate {
-	if n == 0 || span < 0 {
-		n = math.NaN() // zero means blocked, and that has a word of its own; Validate refuses both
-	}
-	return Rate{amount: n, span: span}
-}
+// Per is a rate of n tokens per span. n must be positive and finite, and is kept to a millionth; span must be positive. A
+// rate of zero is refused: it has a name of its own, [Blocked].
+func Per(n float64, span time.Duration) Rate { return Rate{kind: ratePer, amount: n, span: span} }
 
 var (
 	// Blocked is a rate of nothing: what is in the bucket can be used, and it never fills again.
-	Blocked = Rate{amount: 0, span: time.Second}
+	Blocked = Rate{kind: rateBlocked}
 	// Unlimited is a rate that is always enough: the limit admits everything.
-	Unlimited = Rate{span: -1}
+	Unlimited = Rate{kind: rateUnlimited}
 )
 
 // IsZero reports whether r is the zero Rate.
@@ -46,13 +51,14 @@ func (r Rate) IsZero() bool { return r == Rate{} }
 
 // String formats r as "10/s", "500/min" or "3/1.5s".
 func (r Rate) String() string {
-	switch {
-	case r.IsZero():
+	switch r.kind {
+	case rateZero:
 		return "no rate"
-	case r.span < 0:
-		return "unlimited"
-	case r.amount == 0:
+	case rateBlocked:
 		return "blocked"
+	case rateUnlimited:
+		return "unlimited"
+	case ratePer:
 	}
 	for _, unit := range []struct {
 		span time.Duration
@@ -70,8 +76,12 @@ func (r Rate) perSecond() float64 { return r.amount / r.span.Seconds() }
 
 // valid reports whether a bucket can keep r exactly.
 func (r Rate) valid() bool {
-	if r == Blocked || r == Unlimited {
+	switch r.kind {
+	case rateBlocked, rateUnlimited:
 		return true
+	case ratePer:
+		return r.span > 0 && r.amount >= 1.0/tokenUnit && r.amount <= maxTokens
+	default:
+		return false
 	}
-	return r.span > 0 && r.amount >= 1.0/tokenUnit && r.amount <= maxTokens
 }

@@ -19,9 +19,9 @@ func (c *Core) admit() {
 			c.line = at // e holds the line, and no tokens
 			return
 		}
-		c.start(l, e)
 		c.ring.remove(l)
-		if l.ready.len > 0 {
+		c.start(l, e)
+		if l.ready.len > 0 && !l.inRing {
 			c.ring.pushBack(l)
 		}
 	}
@@ -37,7 +37,7 @@ func (c *Core) laneAdmits(l *lane, e *Entry) bool {
 		c.leaveRing(l, at)
 		return false
 	}
-	if !l.circuit.Admits(l.inFlight) {
+	if !l.circuit.Admits() {
 		// No instant to wait for: a transition of the circuit, or the end of an attempt, looks at the lane again.
 		c.leaveRing(l, policy.Never)
 		if l.circuit.Rejects() {
@@ -59,12 +59,15 @@ func (c *Core) start(l *lane, e *Entry) {
 	e.pass = l.circuit.Start(c.now)
 	e.visit = l.cool.Start(c.now)
 	e.runs++
-	e.state = Running
+	e.state, e.started = Running, c.now
 	c.takeOff(l, e)
+	c.emit(Effect{Kind: Start, Entry: e})
 	if e.pass.Probe() {
 		c.schedule(l) // the lease has an end
+		if l.circuit.Rejects() {
+			c.rejectFailFast(l) // all probes are out
+		}
 	}
-	c.emit(Effect{Kind: Start, Entry: e})
 }
 
 // takeOff and land keep count of the attempts in flight.
@@ -153,12 +156,12 @@ func (c *Core) rejectFailFast(l *lane) {
 	}
 }
 
-func (c *Core) reset(key string) {
-	if l := c.lanes[key]; l != nil {
-		if l.circuit.Reset() {
-			c.transition(l, nil)
-		}
-		c.touch(l)
-		c.retire(l)
+// override hands the circuit of a key to a person, or back to its rule (S-B11).
+func (c *Core) override(key string, mode policy.Mode) {
+	l := c.laneOf(key)
+	if l.circuit.Set(mode) {
+		c.transition(l, nil)
 	}
+	c.touch(l)
+	c.retire(l)
 }

@@ -85,8 +85,8 @@ func (c *Core) Step(ev Event) {
 		c.stopping, c.paused = true, false
 		c.dropWaiting(Aborted)
 		c.dropFlying(Aborted)
-	case Reset:
-		c.reset(ev.Key)
+	case Override:
+		c.override(ev.Key, ev.Mode)
 	}
 }
 
@@ -125,7 +125,7 @@ func (c *Core) advance(at policy.Time) {
 		c.now = max(c.now, policy.Time(due))
 		switch due {
 		case deadline:
-			c.drop(c.deadline.min().item, DeadlinePassed)
+			c.expire(c.deadline.min().item)
 		case wake:
 			c.wake(c.wakes.min().item)
 		default:

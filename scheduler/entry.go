@@ -40,10 +40,12 @@ type Entry struct {
 	NotBefore policy.Time     // before which it does not start; zero for at once
 	Retry     *policy.Retry   // nil for Config.Retry
 	FailFast  bool            // fails, rather than waits, while its circuit is open
+	Announced bool            // the owner posts a Cancel when the deadline comes; until then it only forbids what is too long
 
 	lane      *lane
 	arrival   uint64      // order of submission; retries keep it (S-A6)
 	submitted policy.Time // when it was submitted
+	started   policy.Time // when the attempt in flight was admitted
 	state     EntryState
 
 	runs      int           // attempts started
@@ -72,6 +74,9 @@ func (e *Entry) Runs() int { return e.runs }
 func (e *Entry) flies(attempt int) bool {
 	return (e.state == Running || e.state == Detached) && attempt == e.runs
 }
+
+// Failures returns how many attempts have been counted against MaxAttempts.
+func (e *Entry) Failures() int { return e.failures }
 
 // rule returns the retry rule in force for e.
 func (e *Entry) rule(c *Core) *policy.Retry {

@@ -20,12 +20,12 @@ const (
 	Resume                     // admit again
 	Stop                       // settle all that is not running, and let nothing come back
 	Abort                      // settle everything
-	Reset                      // close the circuit of Key and forget what it has counted
+	Override                   // hand the circuit of Key to Mode; Automatic forgets what it has counted
 )
 
 // String names the event in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "reset"}
+	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override"}
 	if int(k) >= len(names) {
 		return fmt.Sprintf("EventKind(%d)", uint8(k))
 	}
@@ -39,7 +39,8 @@ type Event struct {
 	Entry   *Entry
 	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale
 	Outcome policy.Outcome // Done only
-	Key     string         // Reset only
+	Key     string         // Override only
+	Mode    policy.Mode    // Override only
 }
 
 // EffectKind says what the owner is to do or to know.

@@ -14,7 +14,8 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	if detached {
 		out.Verdict = policy.VerdictNeutral // we stopped asking: it says nothing about the backend (S-B2)
 	}
-	if l.circuit.End(c.now, e.pass, out.Verdict) {
+	ending := policy.Ending{Verdict: out.Verdict, Took: c.now.Sub(e.started), Hint: out.Hint}
+	if l.circuit.End(c.now, e.pass, ending) {
 		c.transition(l, e)
 	}
 	if out.Throttled {
@@ -24,8 +25,8 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	}
 	if detached {
 		e.state = Settled
-	} else {
-		c.decide(e, out)
+	} else if c.decide(e, out); e.state == Settled && l.circuit.EndJob(c.now, e.pass, ending) {
+		c.transition(l, e)
 	}
 	c.touch(l)
 	c.retire(l)
@@ -92,11 +93,8 @@ func (c *Core) decide(e *Entry, out policy.Outcome) {
 // nextWait returns how long e waits for its next attempt, or the reason why there is none.
 func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 	r := e.rule(c)
-	switch {
-	case !out.Retry || r.Off():
+	if !out.Retry || r.Off() {
 		return 0, Failed
-	case c.stopping:
-		return 0, NotStarted
 	}
 	var wait time.Duration
 	var spread float64
@@ -106,7 +104,12 @@ func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 		wait = r.ThrottleWait(e.throttles, e.prevWait, c.random.unit())
 	} else {
 		e.throttles = 0
-		if !e.pass.Probe() || e.FailFast { // the failed probe of a waiting job uses none either (S-B7)
+		if e.pass.Probe() && !e.FailFast {
+			// The failed probe of a waiting job uses none either (S-B7). But it goes behind those that wait by now: as
+			// the oldest it would be the next probe again, and one bad job could keep its key closed to all (S-A6).
+			e.arrival = c.arrivals
+			c.arrivals++
+		} else {
 			e.failures++
 		}
 		if r.MaxAttempts > 0 && e.failures >= r.MaxAttempts {
@@ -131,7 +134,9 @@ func (c *Core) objection(e *Entry, out policy.Outcome, at policy.Time) Reason {
 	r, l := e.rule(c), e.lane
 	floor := max(at, l.cool.Until())
 	switch {
-	case r.MaxElapsed > 0 && at.Sub(e.submitted) >= r.MaxElapsed:
+	case c.stopping:
+		return NotStarted
+	case r.MaxElapsed > 0 && floor.Sub(e.submitted) >= r.MaxElapsed:
 		return ElapsedUsedUp
 	case e.tooLate(floor):
 		return DeadlinePassed

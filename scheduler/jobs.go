@@ -18,11 +18,21 @@ func (c *Core) submit(e *Entry) {
 	if e.Deadline > 0 {
 		c.deadline.push(int64(e.Deadline), e.arrival, e)
 	}
-	if e.NotBefore > c.now {
+	switch {
+	case e.NotBefore > c.now:
 		c.park(e, e.NotBefore)
+	default:
+		c.enqueue(e, true)
+	}
+}
+
+// expire ends a job whose deadline has come, unless its owner is about to cancel it and can say more.
+func (c *Core) expire(e *Entry) {
+	if e.Announced {
+		c.deadline.remove(e.deadlinePos)
 		return
 	}
-	c.enqueue(e, true)
+	c.drop(e, DeadlinePassed)
 }
 
 // laneOf returns the lane of key, which it makes if need be.
@@ -32,7 +42,7 @@ func (c *Core) laneOf(key string) *lane {
 		l = &lane{
 			key:     key,
 			ready:   newReadyQueue(),
-			circuit: policy.NewCircuit(c.breaker, c.workers),
+			circuit: policy.NewCircuit(c.breaker, c.workers, c.random.unit),
 			own:     c.limits.newOwn(c.now),
 			wakePos: -1,
 			number:  c.laneSeq,
@@ -51,7 +61,7 @@ func (c *Core) enqueue(e *Entry, fresh bool) {
 	switch {
 	case e.FailFast && l.circuit.Rejects():
 		c.drop(e, CircuitOpen)
-	case e.tooLate(l.cool.Until()):
+	case e.tooLate(max(c.now, l.cool.Until())):
 		c.drop(e, DeadlinePassed)
 	default:
 		c.touch(l)
@@ -66,7 +76,7 @@ func (c *Core) park(e *Entry, at policy.Time) {
 	e.state = Waiting
 	e.lane.parked++
 	c.parked.push(int64(at), e.arrival, e)
-	if e.tooLate(at) {
+	if e.tooLate(max(at, e.lane.cool.Until())) {
 		c.drop(e, DeadlinePassed)
 		return
 	}
@@ -95,11 +105,12 @@ func (c *Core) drop(e *Entry, reason Reason) {
 		c.parked.remove(e.pos)
 		l.parked--
 		c.settle(e, reason)
+		c.touch(l)
 		c.retire(l)
 	case Running:
+		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason}) // first: nothing may begin for a job that is settled
 		c.settle(e, reason)
 		e.state = Detached
-		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason})
 	case Unknown, Detached, Settled:
 	}
 }
@@ -118,7 +129,7 @@ func (c *Core) settle(e *Entry, reason Reason) {
 	c.emit(effect)
 }
 
-// dropWaiting settles every job that is not running, lane by lane and then the parked ones in order of arrival.
+// dropWaiting settles every job that is not running, lane by lane and then the parked ones in order of time.
 func (c *Core) dropWaiting(reason Reason) {
 	for _, l := range c.lanesInOrder() {
 		for _, e := range l.ready.all() {

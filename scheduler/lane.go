@@ -26,7 +26,7 @@ func (l *lane) deserted() bool { return l.ready.len == 0 && l.parked == 0 && l.i
 // freshAt returns from when on the lane cannot be told from a new one (S-A9) if nothing is asked of it; now if it can't be
 // already, [policy.Never] if that depends on the outcome of an attempt to come.
 func (l *lane) freshAt(now policy.Time) policy.Time {
-	if !l.circuit.Fresh() {
+	if !l.circuit.Fresh(now) {
 		return policy.Never
 	}
 	l.cool.Advance(now)

@@ -79,7 +79,7 @@ func (s *limitSet) take(e *Entry) {
 }
 
 func (s *limitSet) giveBack(e *Entry) {
-	s.each(e, (*policy.Bucket).GiveBack)
+	s.each(e, func(b *policy.Bucket, cost policy.Amount) { b.GiveBack(cost, e.started) })
 }
 
 func (s *limitSet) each(e *Entry, do func(*policy.Bucket, policy.Amount)) {

@@ -23,6 +23,8 @@ type KeySnapshot struct {
 	Waiting int
 	Running int
 	Circuit policy.State
+	Mode    policy.Mode   // who decides about the circuit
+	Trips   int           // how many outages there have been since the key was made
 	RetryIn time.Duration // until an open circuit is tested; negative when only a Reset can tell; zero when it is not open
 	Cooling time.Duration // until the key's cooldown ends; zero when it is not in one
 }
@@ -49,7 +51,7 @@ func (c *Core) Snapshot() Snapshot {
 
 func (c *Core) keySnapshot(l *lane) KeySnapshot {
 	k := KeySnapshot{
-		Key: l.key, Queued: l.ready.len, Waiting: l.parked, Running: l.inFlight, Circuit: l.circuit.State(),
+		Key: l.key, Queued: l.ready.len, Waiting: l.parked, Running: l.inFlight, Circuit: l.circuit.State(), Mode: l.circuit.Mode(), Trips: l.circuit.Trips(),
 		Cooling: max(0, l.cool.Until().Sub(c.now)),
 	}
 	if k.Circuit == policy.Open {

@@ -73,7 +73,7 @@ func (p *player) input(words []string) {
 	}
 	at := policy.Time(p.duration(words[0]))
 	show := false
-	for _, event := range strings.Split(strings.Join(words[1:], " "), ";") {
+	for _, event := range strings.SplitSeq(strings.Join(words[1:], " "), ";") {
 		if fields := strings.Fields(event); fields[0] == "show" {
 			show = true
 			p.core.Step(scheduler.Event{At: at})
@@ -92,7 +92,7 @@ func (p *player) input(words []string) {
 
 func (p *player) event(at policy.Time, words []string) scheduler.Event {
 	kinds := map[string]scheduler.EventKind{}
-	for k := scheduler.Tick; k <= scheduler.Reset; k++ {
+	for k := scheduler.Tick; k <= scheduler.Override; k++ {
 		kinds[k.String()] = k
 	}
 	kind, known := kinds[words[0]]
@@ -112,8 +112,11 @@ func (p *player) event(at policy.Time, words []string) scheduler.Event {
 		if kind == scheduler.Done {
 			ev.Outcome = p.outcome(words[2])
 		}
-	case scheduler.Reset:
-		ev.Key = strings.Join(words[1:], "")
+	case scheduler.Override:
+		modes := map[string]policy.Mode{"auto": policy.Automatic, "open": policy.ForcedOpen, "closed": policy.ForcedClosed, "disabled": policy.Disabled}
+		mode, known := modes[words[1]]
+		require.True(p.t, known, "%s: no mode %q", p.where, words[1])
+		ev.Mode, ev.Key = mode, strings.Join(words[2:], "")
 	default:
 	}
 	return ev
@@ -127,7 +130,7 @@ func (p *player) submit(name string, settings []string) *scheduler.Entry {
 		case "key":
 			e.Key = value
 		case "costs":
-			for _, tokens := range strings.Split(value, ",") {
+			for _, tokens := range strings.SplitSeq(value, ",") {
 				e.Costs = append(e.Costs, policy.Amount(p.float(tokens)*1e6))
 			}
 		case "deadline":

@@ -1,0 +1,95 @@
+package dispatcher_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/dispatcher"
+)
+
+// Names are unique among the dispatchers that have not been closed, and free again afterwards (S-F9).
+func TestNames(t *testing.T) {
+	for name, shut := range map[string]func(*dispatcher.Dispatcher, context.Context) error{
+		"by Close": (*dispatcher.Dispatcher).Close,
+		"by Stop":  (*dispatcher.Dispatcher).Stop,
+	} {
+		_, found := dispatcher.Lookup(name)
+		assert.False(t, found)
+		d, err := dispatcher.New(dispatcher.Config{Name: name})
+		require.NoError(t, err)
+		assert.Equal(t, name, d.Name())
+		got, found := dispatcher.Lookup(name)
+		assert.True(t, found)
+		assert.Same(t, d, got)
+
+		other, err := dispatcher.New(dispatcher.Config{Name: name})
+		assert.Nil(t, other)
+		assert.ErrorIs(t, err, dispatcher.ErrNameTaken)
+		assert.ErrorContains(t, err, name)
+		got, _ = dispatcher.Lookup(name)
+		assert.Same(t, d, got)
+
+		require.NoError(t, shut(d, context.Background()))
+		_, found = dispatcher.Lookup(name)
+		assert.False(t, found)
+		again, err := dispatcher.New(dispatcher.Config{Name: name})
+		require.NoError(t, err)
+		require.NoError(t, shut(d, context.Background()), "the former one does not take the name away from the new one")
+		got, found = dispatcher.Lookup(name)
+		assert.True(t, found)
+		assert.Same(t, again, got)
+		require.NoError(t, again.Close(context.Background()))
+	}
+}
+
+// A dispatcher without a name gets one that is not in use.
+func TestGeneratedNames(t *testing.T) {
+	a := open(t, dispatcher.Config{})
+	var n int
+	_, err := fmt.Sscanf(a.Name(), "dispatcher-%d", &n)
+	require.NoError(t, err)
+	taken := open(t, dispatcher.Config{Name: fmt.Sprintf("dispatcher-%d", n+1)})
+	b := open(t, dispatcher.Config{})
+	assert.NotEqual(t, a.Name(), b.Name())
+	assert.NotEqual(t, taken.Name(), b.Name())
+	for _, d := range []*dispatcher.Dispatcher{a, b, taken} {
+		got, found := dispatcher.Lookup(d.Name())
+		assert.True(t, found)
+		assert.Same(t, d, got)
+	}
+	_, found := dispatcher.Lookup("")
+	assert.False(t, found)
+}
+
+// Many may try to take one name; one at a time has it.
+func TestNamesRace(t *testing.T) {
+	var holders, won atomic.Int32
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			for range 20 {
+				d, err := dispatcher.New(dispatcher.Config{Name: "one at a time"})
+				if err != nil {
+					assert.ErrorIs(t, err, dispatcher.ErrNameTaken)
+					continue
+				}
+				won.Add(1)
+				assert.Equal(t, int32(1), holders.Add(1))
+				if found, ok := dispatcher.Lookup("one at a time"); assert.True(t, ok) {
+					_, err := dispatcher.Do(context.Background(), found, func(context.Context) (int, error) { return 0, nil })
+					assert.NoError(t, err)
+				}
+				holders.Add(-1)
+				assert.NoError(t, d.Close(context.Background()))
+			}
+		})
+	}
+	group.Wait()
+	assert.Positive(t, won.Load())
+}

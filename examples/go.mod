@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/toller-go/toller v0.0.0
 	github.com/vbauerster/mpb/v8 v8.16.2
+	go.uber.org/goleak v1.3.0
 	golang.org/x/term v0.47.0
 )
 

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
@@ -27,7 +33,11 @@ var hostile = fakellm.Config{
 // demo answers the prompts that are part of the program, from an API that is part of it, too. It needs no network beyond
 // this machine.
 func demo(signals <-chan os.Signal, con console) int {
+	s := defaults()
 	items, err := demoItems()
+	if err == nil {
+		err = ownOutput(s.out)
+	}
 	if err != nil {
 		con.say("llmbatch: %v", err)
 		return exitUsage
@@ -40,7 +50,11 @@ func demo(signals <-chan os.Signal, con console) int {
 		con.say("llmbatch: the demo's API does not start: %v", err)
 		return exitUsage
 	}
-	s := defaults()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = api.Shutdown(ctx) // whatever was asked has been answered
+	}()
 	s.baseURL, s.key, s.overwrite = api.BaseURL(), "demo", true
 	s.rpm, s.burst = 600, 10
 	con.say("%d prompts go to a hostile API at %s,\nwhich admits %g requests a second, fails %g %% of them and throttles at random.",
@@ -51,13 +65,31 @@ func demo(signals <-chan os.Signal, con console) int {
 		return exitUsage
 	}
 	code := b.answerAll(signals)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = api.Shutdown(ctx) // every answer has been read
 	bill := api.Ledger()
 	return b.conclude(code, &bill)
 }
 
 func demoItems() ([]batchfile.Item, error) {
 	return batchfile.Read("-", batchfile.Options{Stdin: bytes.NewReader(prompts)})
+}
+
+// ownOutput returns an error unless what the demo would overwrite is its own of an earlier time, or nothing: answers that
+// were paid for may have the same name.
+func ownOutput(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	line, err := bufio.NewReader(f).ReadBytes('\n')
+	if len(line) == 0 && errors.Is(err, io.EOF) {
+		return nil
+	}
+	if record, err := batchfile.ParseRecord(bytes.TrimSuffix(line, []byte("\n"))); err == nil && strings.HasPrefix(record.CustomID, "demo-") {
+		return nil
+	}
+	return fmt.Errorf("%s holds something else than the demo's results, and is not overwritten; remove it, or call llmbatch in another directory", path)
 }

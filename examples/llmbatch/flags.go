@@ -77,7 +77,7 @@ func parseFlags(args []string) (settings, error) {
 	case errors.Is(err, flag.ErrHelp):
 		return s, err
 	case err != nil:
-		return s, fmt.Errorf("%w; allowed: %s", err, flagNames(fs))
+		return s, explain(fs, err)
 	case fs.NArg() > 0:
 		return s, fmt.Errorf("unexpected argument %q; allowed: flags only, see llmbatch -h", fs.Arg(0))
 	}
@@ -87,6 +87,23 @@ func parseFlags(args []string) (settings, error) {
 		return s, err
 	}
 	return s, s.readKey(keyEnv)
+}
+
+// explain completes what package flag says with what is allowed.
+func explain(fs *flag.FlagSet, err error) error {
+	text := err.Error()
+	for _, kind := range []struct{ flags, allowed string }{
+		{" -timeout:", "a duration with its unit, such as 30s or 2m"},
+		{" -rpm: -burst:", "a number, such as 500"},
+		{" -max-in-flight: -max-attempts:", "a whole number, such as 64"},
+	} {
+		for name := range strings.FieldsSeq(kind.flags) {
+			if strings.Contains(text, "for flag "+name) || strings.Contains(text, "for flag "+strings.TrimSuffix(name, ":")+" ") {
+				return fmt.Errorf("%s is not what it takes: %w; allowed: %s", strings.TrimSuffix(name, ":"), err, kind.allowed)
+			}
+		}
+	}
+	return fmt.Errorf("%w; allowed: %s", err, flagNames(fs))
 }
 
 // flagNames lists the flags there are.
@@ -108,7 +125,8 @@ func (s *settings) check(given map[string]bool) error {
 	fault(s.out == "", "o", `""`, "a file that does not exist yet, or - for stdout")
 	fault(s.promptField == "", "prompt-field", `""`, "the name of a field")
 	base, err := url.Parse(s.baseURL)
-	fault(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https", "base-url", fmt.Sprintf("%q", s.baseURL), "an http or https URL, such as https://api.openai.com/v1")
+	fault(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "",
+		"base-url", fmt.Sprintf("%q", s.baseURL), "an http or https URL without ? or #, such as https://api.openai.com/v1")
 	fault(given["rpm"] && !(s.rpm > 0 && s.rpm <= 1e9), "rpm", s.rpm, "requests a minute, above 0 and at most 1e9")
 	fault(given["burst"] && !given["rpm"], "burst", s.burst, "only together with -rpm")
 	fault(given["burst"] && !(s.burst >= 1), "burst", s.burst, "at least 1")
@@ -127,7 +145,12 @@ func (s *settings) check(given map[string]bool) error {
 
 // readKey takes the key from the environment: on a command line it could be read by everybody on the machine.
 func (s *settings) readKey(variable string) error {
-	if s.key = os.Getenv(variable); s.key == "" {
+	switch s.key = os.Getenv(variable); {
+	case variable == "":
+		return errors.New("-api-key-env is \"\"; allowed: the name of an environment variable that holds the API key")
+	case strings.ContainsFunc(s.key, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return fmt.Errorf("-api-key-env is %s, whose value holds a space, a line break or the like; allowed: a key without", variable)
+	case s.key == "":
 		return fmt.Errorf("-api-key-env is %s, which is not set; allowed: the name of an environment variable that holds the API key (any word will do for a server that asks for none)", variable)
 	}
 	return nil

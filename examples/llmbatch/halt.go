@@ -8,8 +8,6 @@ import (
 
 // halt is the wish to end before all is done, and why. The first wish counts, save that a failure to record beats all.
 type halt struct {
-	asked chan struct{} // closed by the first wish
-
 	mu   sync.Mutex
 	code int    // guarded by mu; the exit code wished for; 0: none
 	why  string // guarded by mu
@@ -19,9 +17,6 @@ type halt struct {
 func (h *halt) ask(code int, why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.code == 0 {
-		close(h.asked)
-	}
 	if h.code == 0 || code == exitNotRecorded {
 		h.code, h.why = code, why
 	}
@@ -46,8 +41,8 @@ func (b *batch) obey(ctx context.Context, cancel context.CancelFunc, signals <-c
 	case <-signals:
 	}
 	b.halt.ask(exitInterrupted, "interrupted")
-	b.con.say("\nllmbatch: stopping; waiting up to %v for the requests under way (again to stop at once)", drainTime)
 	go b.drain()
+	b.con.say("\nllmbatch: stopping; waiting up to %v for the requests under way (again to stop at once)", drainTime)
 	select {
 	case <-ctx.Done():
 	case <-signals:

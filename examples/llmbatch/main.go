@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
@@ -24,8 +25,8 @@ const (
 	exitInterrupted = 130 // by a signal; items are left
 )
 
-const help = `usage: llmbatch                        the demo: a hostile API on this machine, ` + "\n" +
-	`                                      258 prompts, results.jsonl
+const help = `usage: llmbatch                        the demo: a hostile API on this machine,
+                                       258 prompts, results.jsonl
        llmbatch [run] -i IN [flags]    answer every prompt of a file
        llmbatch verify -i IN -o OUT    prove that OUT answers IN
        llmbatch fakellm [flags]        the demo's API alone, for any client
@@ -53,13 +54,10 @@ func start(args []string, con console) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	word := ""
-	if len(args) > 0 {
-		word = args[0]
-	}
-	switch word {
-	case "":
+	if len(args) == 0 {
 		return demo(signals, con)
+	}
+	switch word := args[0]; word {
 	case "verify":
 		return batchfile.VerifyMain(args[1:], con.out, con.err)
 	case "fakellm":
@@ -72,7 +70,7 @@ func start(args []string, con console) int {
 		_, _ = io.WriteString(con.out, help)
 		return exitDone
 	default:
-		if word[0] != '-' {
+		if !strings.HasPrefix(word, "-") {
 			con.say("llmbatch: unknown command %q; allowed: run, verify, fakellm (see llmbatch -h)", word)
 			return exitUsage
 		}

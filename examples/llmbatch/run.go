@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -79,17 +80,18 @@ func open(s settings, items []batchfile.Item, con console) (*batch, error) {
 	if s.overwrite {
 		create = batchfile.Overwrite
 	}
-	if b.out, err = create(s.out); err != nil {
+	if s.out == "-" {
+		b.out = batchfile.NewWriter(con.out, "stdout")
+	} else if b.out, err = create(s.out); err != nil {
 		_ = d.Close(context.Background()) // it has no jobs
-		if errors.Is(err, fs.ErrExist) {
-			err = errors.Join(err, errors.New("a run cannot be continued yet: to begin anew, remove that file or choose another with -o"))
+		if !errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("-o cannot be written: %w; allowed: a file that does not exist yet, in a directory that does", err)
 		}
 		return nil, err
 	}
 	b.d = d
 	b.client = chat.New(s.baseURL, s.key, s.maxInFlight, connectTimeout)
 	b.tally.begin(len(items))
-	b.halt.asked = make(chan struct{})
 	return b, nil
 }
 
@@ -154,7 +156,7 @@ func (b *batch) settle(item dispatcher.Item[batchfile.Item, chat.Answer]) bool {
 		b.halt.ask(exitNotRecorded, err.Error())
 		return false
 	}
-	b.tally.recorded(item.Err)
+	b.tally.recorded(record)
 	return true
 }
 
@@ -171,19 +173,31 @@ func pending(err error) bool {
 // recordOf is the line of the output for one prompt: what the server answered, be it a refusal, or why there is no answer.
 func recordOf(item dispatcher.Item[batchfile.Item, chat.Answer]) batchfile.Record {
 	record := batchfile.Record{CustomID: item.In.ID}
-	var refused *chat.Error
-	switch {
-	case item.Err == nil:
+	if item.Err == nil {
 		record.Response = &batchfile.Response{StatusCode: item.Value.Status, RequestID: item.Value.RequestID, Body: item.Value.Body}
-	case errors.As(item.Err, &refused) && refused.Status != 0:
+		return record
+	}
+	var refused *chat.Error
+	if errors.As(item.Err, &refused) && refused.Status >= 300 && refused.Status < 600 {
 		record.Response = &batchfile.Response{StatusCode: refused.Status, RequestID: refused.RequestID, Body: refused.Body}
-		if refused.Status/100 == 2 { // not a completion, whatever its status says
-			record.Response, record.Error = nil, &batchfile.Failure{Code: string(refused.Class), Message: item.Err.Error()}
-		}
-	case refused != nil:
-		record.Error = &batchfile.Failure{Code: string(refused.Class), Message: item.Err.Error()}
-	default:
-		record.Error = &batchfile.Failure{Code: "failed", Message: item.Err.Error()}
+		return record
+	}
+	record.Error = &batchfile.Failure{Code: "failed", Message: reasonOf(item.Err)}
+	if refused != nil { // no answer, or one whose status is not to be believed
+		record.Error.Code = string(refused.Class)
 	}
 	return record
+}
+
+// reasonOf is why a prompt has no answer, in words that are the same in every run.
+func reasonOf(err error) string {
+	var ended *job.Error
+	switch {
+	case !errors.As(err, &ended):
+		return err.Error()
+	case ended.Last == nil:
+		return ended.Reason.Error()
+	default:
+		return fmt.Sprintf("%v (%v, after %d attempts)", ended.Last, ended.Reason, ended.Attempts)
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -20,16 +21,28 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 	c := b.tally.now()
 	switch code {
 	case exitNotRecorded:
-		b.con.say("llmbatch: a result could not be recorded, and nothing more was sent: %s", why)
+		b.con.say("llmbatch: a result could not be recorded, and nothing was sent after that: %s", why)
 	case exitPaused:
 		b.con.say("llmbatch: paused, %d of %d prompts are left: %s", c.Prompts-c.finished(), c.Prompts, why)
 	case exitInterrupted:
 		b.con.say("llmbatch: interrupted, %d of %d prompts are left", c.Prompts-c.finished(), c.Prompts)
 	}
 	if code == exitNotRecorded || code == exitPaused || code == exitInterrupted {
-		b.con.say("llmbatch: a run cannot be continued yet: a new one starts over, with another -o, or once %s is removed", b.settings.out)
+		b.con.say("llmbatch: a run cannot be continued yet: %s", b.again())
 	}
 	return code
+}
+
+// again says how to begin anew. An output that holds nothing is removed, so that the same command can be given again.
+func (b *batch) again() string {
+	switch {
+	case b.settings.out == "-" || b.overwrite:
+		return "the same command starts over"
+	case b.tally.now().finished() == 0 && os.Remove(b.settings.out) == nil:
+		return "the same command starts over, since nothing was answered"
+	default:
+		return fmt.Sprintf("a new one starts over, with another -o, or once %s is removed", b.settings.out)
+	}
 }
 
 func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
@@ -62,7 +75,10 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 	row("completion tokens", c.CompletionTokens, l.CompletionTokens)
 	row("time", c.took().Round(100*time.Millisecond), time.Duration(l.Elapsed*float64(time.Second)).Round(100*time.Millisecond))
 	_ = w.Flush() // to a terminal or a pipe of the user's: nowhere to say that it failed
-	if b.settings.out != "-" {
+	if c.Failed > 0 {
+		_, _ = fmt.Fprintf(out, "failed for good: %s\n", b.tally.failures())
+	}
+	if b.settings.out != "-" && c.finished() > 0 {
 		_, _ = fmt.Fprintf(out, "results are in %s\n", b.settings.out)
 	}
 }

@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
 	"github.com/toller-go/toller/job"
 )
@@ -13,7 +18,8 @@ import (
 // tally counts what a run does. Its methods may be called from any goroutine.
 type tally struct {
 	mu     sync.Mutex
-	counts counts // guarded by mu
+	counts counts         // guarded by mu
+	kinds  map[string]int // guarded by mu; what has failed for good: its status or error code
 }
 
 // counts is the figures of a run at one moment.
@@ -63,15 +69,38 @@ func (t *tally) attempt(ctx context.Context, answer chat.Answer, err error) {
 }
 
 // recorded counts a prompt whose line is written.
-func (t *tally) recorded(err error) {
+func (t *tally) recorded(record batchfile.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err == nil {
+	switch {
+	case record.Error != nil:
+		t.fail(record.Error.Code)
+	case record.Response.StatusCode/100 != 2:
+		t.fail(fmt.Sprintf("HTTP %d", record.Response.StatusCode))
+	default:
 		t.counts.Answered++
-	} else {
-		t.counts.Failed++
 	}
 	t.counts.ended = time.Now()
+}
+
+// fail counts a prompt that has failed for good. mu is held.
+func (t *tally) fail(kind string) {
+	t.counts.Failed++
+	if t.kinds == nil {
+		t.kinds = make(map[string]int)
+	}
+	t.kinds[kind]++
+}
+
+// failures lists what has failed for good by kind, such as "3 HTTP 400, 1 unsent".
+func (t *tally) failures() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []string
+	for _, kind := range slices.Sorted(maps.Keys(t.kinds)) {
+		list = append(list, fmt.Sprintf("%d %s", t.kinds[kind], kind))
+	}
+	return strings.Join(list, ", ")
 }
 
 // left counts a prompt that was given up.
@@ -109,8 +138,14 @@ func (t *tally) exitCode(h *halt) int {
 	if wished, _ := h.wish(); wished == exitNotRecorded || c.finished() < c.Prompts {
 		code = wished
 	}
-	if code == 0 && c.Failed > 0 {
-		code = exitSomeFailed
+	switch {
+	case code != 0:
+		return code
+	case c.finished() < c.Prompts:
+		return exitPaused // nobody wished for it, but something is left
+	case c.Failed > 0:
+		return exitSomeFailed
+	default:
+		return exitDone
 	}
-	return code
 }

@@ -14,18 +14,20 @@ const (
 	exitBadInput  = 4
 )
 
-const verifyHelp = `Usage: llmbatch verify -i IN [-o OUT]
+const verifyHelp = `usage: llmbatch verify -i IN [-o OUT]
 
-Proves that OUT answers IN: one line for each input, no line twice, no line that belongs to no input,
-every line in the output format, and the last one whole. Sends nothing and changes nothing.
+Proves that OUT answers IN: one line for each input, no line twice, none that
+belongs to no input, every line in the output format, and the last one whole.
+Sends nothing and changes nothing.
 
-  -i IN               the input of the run; gzip if it ends in .gz, - for standard input
-  -o OUT              the output of the run, likewise (default results.jsonl)
+  -i IN               the input of the run; gzip by .gz, - is stdin
+  -o OUT              the output of the run, likewise (results.jsonl)
   -prompt-field NAME  } accepted so that the flags of the run can be repeated;
   -model M            } ids are all that is compared
 
-Exit: 0 proven, 2 not proven, 4 bad flags, or a file that can't be read or is no input.
-Items that failed have their line too: they are counted, and are no fault of the output.
+exit: 0 proven, 2 not proven, 4 bad flags, or a file that can't be read or is
+      no input. Items that failed have their line too: they are counted, and
+      are no fault of the output.
 `
 
 // VerifyMain is the command "llmbatch verify": args are those after the word verify, the result is the exit code: 0 proven, 2

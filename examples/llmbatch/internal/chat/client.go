@@ -3,11 +3,13 @@ package chat
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/toller-go/toller/policy"
@@ -86,14 +88,27 @@ func (c *Client) Complete(ctx context.Context, body []byte) (Answer, error) {
 
 // transportError is the error of an attempt that got no answer.
 func transportError(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err // ours: the dispatcher knows why
-	}
 	class := Ambiguous
-	var op *net.OpError
-	var dns *net.DNSError
-	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" {
+	switch {
+	case neverSent(err):
 		class = Unsent
+	case errors.Is(err, context.Canceled):
+		return err // the run ends: nobody is to blame
 	}
 	return policy.Transient(&Error{Class: class, Err: err})
+}
+
+// neverSent reports whether err is one of making the connection: the name, the dial, or the handshake.
+func neverSent(err error) bool {
+	var (
+		dns         *net.DNSError
+		op          *net.OpError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+	)
+	return errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" ||
+		errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") || // net/http has no error for these two
+		strings.Contains(err.Error(), "TLS handshake timeout")
 }

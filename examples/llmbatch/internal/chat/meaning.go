@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/toller-go/toller/policy"
@@ -26,7 +27,7 @@ const (
 	Filtered   Class = "filtered"     // refused for its content: final
 	Conflict   Class = "conflict"     // 408, 409, 425: tried again
 	Server     Class = "server"       // 5xx: tried again
-	Unsent     Class = "unsent"       // no connection: tried again, certainly not billed
+	Unsent     Class = "unsent"       // no connection was made: tried again, certainly not billed
 	Ambiguous  Class = "ambiguous"    // the connection broke after sending: tried again, maybe billed
 )
 
@@ -47,8 +48,10 @@ func (e *Error) Error() string {
 	switch {
 	case e.Err != nil:
 		return fmt.Sprintf("%s: %v", e.Class, e.Err)
-	case e.Code != "" || e.Message != "":
+	case e.Code != "" && e.Code != strconv.Itoa(e.Status): // some repeat the status there
 		return fmt.Sprintf("%s: HTTP %d %s: %s", e.Class, e.Status, e.Code, e.Message)
+	case e.Message != "":
+		return fmt.Sprintf("%s: HTTP %d: %s", e.Class, e.Status, e.Message)
 	default:
 		return fmt.Sprintf("%s: HTTP %d", e.Class, e.Status)
 	}
@@ -63,18 +66,40 @@ type Usage struct {
 	CompletionTokens int64 `json:"completion_tokens"`
 }
 
-// answerBody is what we look at in an answer.
+// answerBody is what we look at in an answer. Each member is read by itself: an odd one must not cost us the others, and an
+// answer that has been paid for is not thrown away because of its usage.
 type answerBody struct {
-	Choices []json.RawMessage `json:"choices"`
-	Usage   Usage             `json:"usage"`
-	Error   json.RawMessage   `json:"error"`
+	Choices json.RawMessage `json:"choices"`
+	Usage   json.RawMessage `json:"usage"`
+	Error   json.RawMessage `json:"error"`
 }
 
-// errorBody is the error object of an answer. The code may be a string or a number.
-type errorBody struct {
-	Message string `json:"message"`
-	Type    string `json:"type"`
-	Code    any    `json:"code"`
+// isCompletion reports whether there is a choice, and none says that the model failed.
+func (b answerBody) isCompletion() bool {
+	var choices []struct {
+		FinishReason json.RawMessage `json:"finish_reason"`
+	}
+	if json.Unmarshal(b.Choices, &choices) != nil || len(choices) == 0 {
+		return false
+	}
+	for _, choice := range choices {
+		if string(choice.FinishReason) == `"error"` {
+			return false
+		}
+	}
+	return true
+}
+
+// usage is what the server says it billed, as far as that makes sense.
+func (b answerBody) usage() Usage {
+	var u struct {
+		Prompt     float64 `json:"prompt_tokens"`
+		Completion float64 `json:"completion_tokens"`
+	}
+	if json.Unmarshal(b.Usage, &u) != nil || !(u.Prompt >= 0 && u.Completion >= 0 && u.Prompt+u.Completion < 1e12) {
+		return Usage{}
+	}
+	return Usage{PromptTokens: int64(u.Prompt), CompletionTokens: int64(u.Completion)}
 }
 
 // judge says what an answer means.
@@ -83,8 +108,8 @@ func judge(resp *http.Response, text []byte) (Answer, error) {
 	parsed := json.Unmarshal(text, &body) == nil
 	failed := len(body.Error) > 0 && !bytes.Equal(body.Error, []byte("null")) // "error": null is no error
 	id := resp.Header.Get("X-Request-Id")
-	if resp.StatusCode/100 == 2 && parsed && !failed && len(body.Choices) > 0 {
-		return Answer{Status: resp.StatusCode, RequestID: id, Body: text, Usage: body.Usage}, nil
+	if resp.StatusCode/100 == 2 && parsed && !failed && body.isCompletion() {
+		return Answer{Status: resp.StatusCode, RequestID: id, Body: text, Usage: body.usage()}, nil
 	}
 	e := &Error{Status: resp.StatusCode, RequestID: id, Body: text}
 	e.Code, e.Message = readError(body.Error)
@@ -96,10 +121,11 @@ func judge(resp *http.Response, text []byte) (Answer, error) {
 }
 
 func readError(text json.RawMessage) (code, message string) {
-	var e errorBody
+	var e struct{ Message, Type, Code any }
 	if json.Unmarshal(text, &e) != nil {
 		return "", ""
 	}
+	message, _ = e.Message.(string)
 	switch c := e.Code.(type) {
 	case string:
 		code = c
@@ -107,9 +133,9 @@ func readError(text json.RawMessage) (code, message string) {
 		code = fmt.Sprint(c)
 	}
 	if code == "" {
-		code = e.Type
+		code, _ = e.Type.(string)
 	}
-	return code, e.Message
+	return code, message
 }
 
 var (

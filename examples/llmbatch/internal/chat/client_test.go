@@ -1,0 +1,475 @@
+package chat
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
+
+const request = `{"model":"m",  "messages":[{"role":"user","content":"Grüße, <b>&amp;\u2028 "}]}`
+
+// clientOf is a client with the key sk-secret. It gives up its connections before the server of the test is closed.
+func clientOf(t *testing.T, baseURL string) *Client {
+	t.Helper()
+	c := New(baseURL, "sk-secret", 4, 10*time.Second)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// serve is a server that is closed with the test, and a client for it.
+func serve(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *Client) {
+	t.Helper()
+	ts := httptest.NewUnstartedServer(handler)
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // what breaks is meant to
+	ts.Start()
+	t.Cleanup(ts.Close)
+	return ts, clientOf(t, ts.URL+"/v1")
+}
+
+// classOf is the class of an error that Complete has returned, and "" for one of our own.
+func classOf(err error) Class {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return ""
+}
+
+// hijack takes the connection over; what arrived of the request has been read.
+func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter) {
+	conn, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	return conn, buf
+}
+
+func TestComplete(t *testing.T) {
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || string(body) != request || r.ContentLength != int64(len(request)) {
+			t.Errorf("the body is not sent byte for byte: %s, %v", body, err)
+		}
+		if r.Method != http.MethodPost || r.URL.Path != "/v1/chat/completions" {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		if got := r.Header.Get("Authorization"); got != "Bearer sk-secret" {
+			t.Errorf("Authorization %q", got)
+		}
+		if got := r.Header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("Content-Type %q", got)
+		}
+		w.Header().Set("X-Request-Id", "req_1")
+		_, _ = io.WriteString(w, completion)
+	})
+	got, err := client.Complete(t.Context(), []byte(request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Status != 200 || got.RequestID != "req_1" || string(got.Body) != completion || got.Usage != (Usage{9, 3}) {
+		t.Errorf("%+v, body %s", got, got.Body)
+	}
+}
+
+func TestNoKeyNoHeader(t *testing.T) {
+	ts, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if values, sent := r.Header["Authorization"]; sent {
+			t.Errorf("Authorization %q", values)
+		}
+		_, _ = io.WriteString(w, completion)
+	})
+	client := New(ts.URL, "", 1, time.Second)
+	defer client.Close()
+	if _, err := client.Complete(t.Context(), []byte(request)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadURL(t *testing.T) {
+	_, err := clientOf(t, "http://exa mple").Complete(t.Context(), []byte(request))
+	if classOf(err) != BadRequest || outcomeOf(err) != final {
+		t.Errorf("%v: %+v", err, outcomeOf(err))
+	}
+}
+
+// A redirect would send the prompt, and perhaps the key, to somebody who was not asked for.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, where := range []string{"another host", "the same host"} {
+			t.Run(fmt.Sprint(status, " to ", where), func(t *testing.T) {
+				var followed atomic.Int64
+				other, _ := serve(t, func(http.ResponseWriter, *http.Request) { followed.Add(1) })
+				_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/moved" {
+						followed.Add(1)
+					}
+					to := "/moved"
+					if where == "another host" {
+						to = other.URL + to
+					}
+					http.Redirect(w, r, to, status)
+				})
+				_, err := client.Complete(t.Context(), []byte(request))
+				refused, ok := errors.AsType[*Error](err)
+				if !ok || refused.Class != BadRequest || refused.Status != status || outcomeOf(err) != final {
+					t.Errorf("%v: %+v", err, outcomeOf(err))
+				}
+				if n := followed.Load(); n != 0 {
+					t.Errorf("%d requests followed", n)
+				}
+			})
+		}
+	}
+}
+
+func TestBodyCap(t *testing.T) {
+	pad := func(size int) string {
+		body := `{"choices":[{}],"pad":""}`
+		return strings.Replace(body, `""`, `"`+strings.Repeat("x", size-len(body))+`"`, 1)
+	}
+	const most = 1000
+	var size atomic.Int64
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, pad(int(size.Load())))
+	})
+	client.maxBody = most
+	size.Store(most)
+	if got, err := client.Complete(t.Context(), []byte(request)); err != nil || len(got.Body) != most {
+		t.Errorf("as long as may be: %d bytes, %v", len(got.Body), err)
+	}
+	for _, n := range []int64{most + 1, 50 * most} {
+		size.Store(n)
+		_, err := client.Complete(t.Context(), []byte(request))
+		if classOf(err) != BadAnswer || outcomeOf(err).Retry || !strings.Contains(err.Error(), "longer than 1000 bytes") {
+			t.Errorf("%d bytes: %v, %+v", n, err, outcomeOf(err))
+		}
+	}
+}
+
+func TestTransportErrors(t *testing.T) {
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		class   Class
+	}{
+		{"reset after the request", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _ := hijack(w)
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		}, Ambiguous},
+		{"closed after the request", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _ := hijack(w)
+			conn.Close()
+		}, Ambiguous},
+		{"broke off in the head", func(w http.ResponseWriter, r *http.Request) {
+			conn, buf := hijack(w)
+			_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nContent-Le")
+			_ = buf.Flush()
+			conn.Close()
+		}, Ambiguous},
+		{"shorter than it says", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(completion)))
+			_, _ = io.WriteString(w, completion[:40])
+		}, Ambiguous},
+		{"chunks without an end", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, completion) // a whole one, as far as anybody can see
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, Ambiguous},
+		{"not HTTP", func(w http.ResponseWriter, r *http.Request) {
+			conn, buf := hijack(w)
+			_, _ = buf.WriteString("220 mail.example ESMTP\r\n")
+			_ = buf.Flush()
+			conn.Close()
+		}, Ambiguous},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, client := serve(t, test.handler)
+			_, err := client.Complete(t.Context(), []byte(request))
+			if classOf(err) != test.class || outcomeOf(err) != transient {
+				t.Errorf("class %q, %+v: %v", classOf(err), outcomeOf(err), err)
+			}
+			if e, ok := errors.AsType[*Error](err); ok && (e.Status != 0 || e.Err == nil || e.Body != nil) {
+				t.Errorf("an answer where there was none: %+v", e)
+			}
+			if strings.Contains(err.Error(), "sk-secret") {
+				t.Errorf("the key is told: %v", err)
+			}
+		})
+	}
+}
+
+func TestRefusedIsUnsent(t *testing.T) {
+	ts := httptest.NewServer(http.NotFoundHandler())
+	url := ts.URL
+	ts.Close()
+	_, err := clientOf(t, url).Complete(t.Context(), []byte(request))
+	if classOf(err) != Unsent || outcomeOf(err) != transient {
+		t.Errorf("class %q, %+v: %v", classOf(err), outcomeOf(err), err)
+	}
+}
+
+// The error of a context is passed on unmarked: why it ended is known to the dispatcher alone.
+func TestContext(t *testing.T) {
+	tests := []struct {
+		name  string
+		ends  func(context.Context, <-chan struct{}) (context.Context, context.CancelFunc)
+		want  error
+		class Class
+		out   policy.Outcome
+	}{
+		{"canceled", func(ctx context.Context, arrived <-chan struct{}) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			go func() {
+				<-arrived
+				cancel()
+			}()
+			return ctx, cancel
+		}, context.Canceled, "", final},
+		{"timeout of the attempt", func(ctx context.Context, _ <-chan struct{}) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 50*time.Millisecond)
+		}, context.DeadlineExceeded, Ambiguous, transient},
+	}
+	for _, test := range tests {
+		for _, where := range []string{"before the head", "in the body"} {
+			t.Run(test.name+" "+where, func(t *testing.T) {
+				arrived := make(chan struct{})
+				gone := make(chan struct{})
+				_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					defer close(gone)
+					_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that the client leaves
+					if where == "in the body" {
+						_, _ = io.WriteString(w, completion[:40])
+						_ = http.NewResponseController(w).Flush()
+					}
+					close(arrived)
+					<-r.Context().Done()
+				})
+				ctx, cancel := test.ends(t.Context(), arrived)
+				defer cancel()
+				_, err := client.Complete(ctx, []byte(request))
+				<-gone
+				if !errors.Is(err, test.want) || classOf(err) != test.class || outcomeOf(err) != test.out {
+					t.Errorf("class %q, %+v: %v", classOf(err), outcomeOf(err), err)
+				}
+			})
+		}
+	}
+}
+
+// lazy is a server that keeps a connection open after its first answer, takes the next request in, and hangs up on it: what
+// a server does whose idle timeout runs out just then. net/http sends a request again by itself in that case, if it may.
+type lazy struct {
+	listener net.Listener
+	answers  int  // given on each connection before it is closed
+	reads    bool // the request that gets no answer is read first
+
+	mu       sync.Mutex
+	received int // guarded by mu; requests read to their end
+	conns    int // guarded by mu
+}
+
+func newLazy(t *testing.T, answers int, reads bool) *lazy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lazy{listener: listener, answers: answers, reads: reads}
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			done.Go(func() { l.talk(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		done.Wait()
+	})
+	return l
+}
+
+func (l *lazy) talk(conn net.Conn) {
+	defer conn.Close()
+	l.mu.Lock()
+	l.conns++
+	l.mu.Unlock()
+	in := bufio.NewReader(conn)
+	for n := 0; ; n++ {
+		if n == l.answers && !l.reads {
+			_, _ = in.Peek(1) // the next request is on its way: too late to tell that nobody reads it
+			return
+		}
+		req, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+			return
+		}
+		l.mu.Lock()
+		l.received++
+		l.mu.Unlock()
+		if n == l.answers {
+			return
+		}
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(completion), completion)
+	}
+}
+
+func (l *lazy) seen() (received, conns int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.received, l.conns
+}
+
+// One call of Complete is one request at most, whatever the state of the connection. A request that net/http repeated would be
+// past every limit, and perhaps billed twice.
+func TestNothingIsSentAgain(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		t.Run(fmt.Sprintf("request read %v", reads), func(t *testing.T) {
+			server := newLazy(t, 1, reads)
+			client := clientOf(t, "http://"+server.listener.Addr().String())
+			for n := range 6 {
+				before, connsBefore := server.seen()
+				_, err := client.Complete(t.Context(), []byte(request))
+				received, conns := server.seen()
+				if n%2 == 0 {
+					if err != nil || received != before+1 || conns != connsBefore+1 {
+						t.Fatalf("call %d: %v, %d requests, %d connections", n, err, received-before, conns-connsBefore)
+					}
+					continue
+				}
+				want := 0
+				if reads {
+					want = 1
+				}
+				if classOf(err) != Ambiguous || outcomeOf(err) != transient {
+					t.Errorf("call %d: class %q: %v", n, classOf(err), err)
+				}
+				if received != before+want || conns != connsBefore {
+					t.Errorf("call %d: sent again, %d requests on %d new connections", n, received-before, conns-connsBefore)
+				}
+			}
+		})
+	}
+}
+
+// deadConn is a connection of which the client learns, when it writes the second request, that it has been closed.
+type deadConn struct {
+	net.Conn
+	heads int // what has been written begins with so many requests
+}
+
+func (c *deadConn) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, []byte("POST ")) {
+		if c.heads++; c.heads > 1 {
+			return 0, errors.New("broken pipe")
+		}
+	}
+	return c.Conn.Write(p)
+}
+
+// Even a request of which not a byte was written is left to the dispatcher: net/http would repeat it behind our back.
+func TestNothingIsRepeatedOnAnotherConnection(t *testing.T) {
+	var hits atomic.Int64
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		hits.Add(1)
+		_, _ = io.WriteString(w, completion)
+	})
+	var dialer net.Dialer
+	client.http.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		return &deadConn{Conn: conn}, err
+	}
+	if _, err := client.Complete(t.Context(), []byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.Complete(t.Context(), []byte(request))
+	if classOf(err) != Ambiguous || outcomeOf(err) != transient {
+		t.Errorf("class %q: %v", classOf(err), err)
+	}
+	if n := hits.Load(); n != 1 {
+		t.Errorf("%d requests arrived, want that of the first call alone", n)
+	}
+}
+
+// As many connections as attempts at once, and they are kept: a wave that follows another opens none.
+func TestConnectionsAreReused(t *testing.T) {
+	const wave = 8
+	var barrier atomic.Pointer[sync.WaitGroup]
+	opened := make(chan struct{}, 10*wave)
+	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		all := barrier.Load()
+		all.Done()
+		all.Wait() // all of a wave are here at once
+		_, _ = io.Copy(w, strings.NewReader(completion))
+	}))
+	ts.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened <- struct{}{}
+		}
+	}
+	ts.Start()
+	defer ts.Close()
+	client := New(ts.URL, "k", wave, time.Second)
+	defer client.Close()
+	for range 3 {
+		all := new(sync.WaitGroup)
+		all.Add(wave)
+		barrier.Store(all)
+		var calls sync.WaitGroup
+		for range wave {
+			calls.Go(func() {
+				if _, err := client.Complete(t.Context(), []byte(request)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+	}
+	if n := len(opened); n != wave { // net/http puts a connection back before it says that the body has ended
+		t.Errorf("%d connections for 3 waves of %d", n, wave)
+	}
+}
+
+// The caller's body is not changed, and may be used for the next attempt.
+func TestBodyIsTheCallers(t *testing.T) {
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if string(body) != request {
+			t.Errorf("sent %s", body)
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	body := []byte(request)
+	for range 3 {
+		if _, err := client.Complete(t.Context(), body); classOf(err) != Server {
+			t.Error(err)
+		}
+	}
+	if !bytes.Equal(body, []byte(request)) {
+		t.Errorf("changed to %s", body)
+	}
+}

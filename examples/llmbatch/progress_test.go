@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+)
+
+// With -progress json, standard error is JSON and nothing else, and the last line is the outcome.
+func TestProgressJSON(t *testing.T) {
+	const prompts = 4
+	api := hold(t)
+	r := newRun(t, api.baseURL(), prompts)
+	r.progress = "json"
+	_, ended := api.begin(t, r, prompts)
+	r.stderr.await(t, "\n") // a line while nothing has been answered
+	close(api.release)
+	if code := ended(t); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, r.stderr)
+	}
+	var lines []map[string]float64
+	for line := range strings.Lines(r.stderr.String()) {
+		var report map[string]float64
+		if err := json.Unmarshal([]byte(line), &report); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		lines = append(lines, report)
+	}
+	must := func(line map[string]float64, want map[string]float64) {
+		t.Helper()
+		for name, value := range want {
+			if got, there := line[name]; !there || got != value {
+				t.Errorf("%s is %v, want %v, in %v", name, got, value, line)
+			}
+		}
+	}
+	must(lines[0], map[string]float64{"prompts": prompts, "answered": 0, "in_flight": prompts, "requests": 0})
+	must(lines[len(lines)-1], map[string]float64{
+		"prompts": prompts, "answered": prompts, "failed": 0, "left": 0, "in_flight": 0, "queued": 0, "waiting": 0,
+		"requests": prompts, "retries": 0, "throttled": 0, "errors": 0,
+		"prompt_tokens": float64(api.good.Ledger().PromptTokens), "completion_tokens": float64(api.good.Ledger().CompletionTokens),
+	})
+	if s := lines[0]["seconds"]; s <= 0 || s > lines[len(lines)-1]["seconds"] {
+		t.Errorf("seconds: %v", lines)
+	}
+}
+
+// On what is no terminal, -progress auto is plain, and a short run has nothing to tell.
+func TestProgressQuiet(t *testing.T) {
+	for _, mode := range []string{"off", "plain", "auto"} {
+		api := serve(t, answers)
+		r := newRun(t, api.baseURL(), 3)
+		r.progress = mode
+		r.run(t, exitDone)
+		if r.stderr.String() != "" {
+			t.Errorf("%s: %s", mode, r.stderr)
+		}
+	}
+}
+
+// idle is a batch of three prompts that has not begun.
+func idle(t *testing.T) (*batch, *screen) {
+	t.Helper()
+	s := defaults()
+	s.baseURL, s.out, s.progress = "http://127.0.0.1:1", filepath.Join(t.TempDir(), "out.jsonl"), "off"
+	items, err := batchfile.Read("-", batchfile.Options{Model: "m", Stdin: strings.NewReader("one\ntwo\nthree\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr := newScreen()
+	b, err := open(s, items, console{out: newScreen(), err: stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.d.Close(t.Context()); err == nil {
+			b.client.Close()
+		}
+		if err := b.out.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b, stderr
+}
+
+func TestProgressLine(t *testing.T) {
+	b, _ := idle(t)
+	set := func(c counts, ago time.Duration) {
+		c.Prompts, c.started = 3, time.Now().Add(-ago)
+		b.tally.mu.Lock()
+		defer b.tally.mu.Unlock()
+		b.tally.counts = c
+	}
+	tests := []struct {
+		name string
+		ago  time.Duration
+		counts
+		want string
+	}{
+		{"nothing yet", 0, counts{}, `^0:00  0/3 answered  0\.0 req/s, 0 in flight, 0 to try again$`},
+		{"under way", 10 * time.Second, counts{Answered: 1, Requests: 20}, `^0:10  1/3 answered  2\.0 req/s, 0 in flight, 0 to try again, 0:20 left$`},
+		{"some failed", 90 * time.Second, counts{Answered: 1, Failed: 1, Requests: 90, Throttled: 4},
+			`^1:30  1/3 answered, 1 failed  1\.0 req/s, 0 in flight, 0 to try again, 0:45 left, 4 throttled$`},
+		{"hours", 2 * time.Hour, counts{Answered: 2}, `^2:00:00  2/3 answered  .*, 1:00:00 left$`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			set(test.counts, test.ago)
+			if got := b.line(); !regexp.MustCompile(test.want).MatchString(got) {
+				t.Errorf("got %q, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// The live display ends with the run, whether it was finished or not, and leaves the figures on the screen.
+func TestProgressBar(t *testing.T) {
+	for _, answered := range []int{1, 3} {
+		b, stderr := idle(t)
+		end := make(chan struct{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			showBar(b, end)
+		}()
+		stderr.await(t, "0/3 answered")
+		for range answered {
+			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}})
+		}
+		close(end)
+		<-done
+		if text := stderr.String(); !strings.Contains(text, map[int]string{1: "1/3 answered", 3: "3/3 answered"}[answered]) {
+			t.Errorf("%d answered:\n%q", answered, text)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, test := range []struct {
+		columns int
+		want    string
+	}{{0, ""}, {-1, ""}, {3, "äbc"}, {4, "äbcd"}, {99, "äbcd"}} {
+		if got := clip("äbcd", test.columns); got != test.want {
+			t.Errorf("%d columns: %q", test.columns, got)
+		}
+	}
+}

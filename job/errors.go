@@ -41,7 +41,7 @@ type endError struct {
 }
 
 func (e endError) Error() string        { return e.text }
-func (e endError) Is(target error) bool { return target == e.as } //nolint:errorlint // both are sentinels
+func (e endError) Is(target error) bool { return target == e.as }
 
 // ErrMaxRetriesExceeded is what every [*MaxRetriesExceededError] matches by errors.Is.
 var ErrMaxRetriesExceeded = errors.New("retries exceeded")

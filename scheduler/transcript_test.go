@@ -73,7 +73,7 @@ func (p *player) input(words []string) {
 	}
 	at := policy.Time(p.duration(words[0]))
 	show := false
-	for _, event := range strings.SplitSeq(strings.Join(words[1:], " "), ";") {
+	for event := range strings.SplitSeq(strings.Join(words[1:], " "), ";") {
 		if fields := strings.Fields(event); fields[0] == "show" {
 			show = true
 			p.core.Step(scheduler.Event{At: at})
@@ -130,7 +130,7 @@ func (p *player) submit(name string, settings []string) *scheduler.Entry {
 		case "key":
 			e.Key = value
 		case "costs":
-			for _, tokens := range strings.SplitSeq(value, ",") {
+			for tokens := range strings.SplitSeq(value, ",") {
 				e.Costs = append(e.Costs, policy.Amount(p.float(tokens)*1e6))
 			}
 		case "deadline":

@@ -17,6 +17,9 @@ const (
 	DefaultQueue   = 65_536 // jobs accepted and not settled
 )
 
+// maxLimits is how many limits a dispatcher may have.
+const maxLimits = 64
+
 // Config is what a [Dispatcher] is made from. The zero Config works: 64 workers, room for 65,536 jobs, no timeout, no
 // limits, no retries, no breaker.
 type Config struct {
@@ -62,6 +65,7 @@ func (c Config) validate() error {
 	fault(c.Workers < 0, "Workers", c.Workers, "positive, or 0 for the default")
 	fault(c.Queue < 0, "Queue", c.Queue, "positive, or 0 for the default")
 	fault(c.Timeout < 0, "Timeout", c.Timeout, "positive, or 0 for no bound")
+	fault(len(c.Limits) > maxLimits, "Limits", len(c.Limits), "at most 64 of them")
 	names := make(map[string]bool)
 	for _, limit := range c.Limits {
 		faults = append(faults, limit.Validate())

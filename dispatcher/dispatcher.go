@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,12 +13,14 @@ import (
 // Dispatcher runs jobs under limits, retries and circuit breakers. Make one with [New], hand jobs in with [Submit] and
 // its kin, and end it with [Dispatcher.Close] or [Dispatcher.Stop]. All methods may be called from any goroutine.
 type Dispatcher struct {
-	name         string        // immutable after New
-	cfg          Config        // immutable after New
-	costRequired bool          // immutable after New; some limit demands a named cost
-	start        time.Time     // immutable after New; zero of the clock
-	ended        chan struct{} // closed when the loop has ended
-	ids          atomic.Uint64 // of the latest job
+	name         string                         // immutable after New
+	cfg          Config                         // immutable after New
+	costRequired bool                           // immutable after New; some limit demands a named cost
+	limits       atomic.Pointer[[]policy.Limit] // as they are now: SetRate and SetBurst replace the whole
+	start        time.Time                      // immutable after New; zero of the clock
+	ended        chan struct{}                  // closed when the loop has ended
+	adjusting    sync.Mutex                     // held while limits change
+	ids          atomic.Uint64                  // of the latest job
 	mail         mailbox
 	room         room
 	crew         *crew
@@ -49,6 +52,7 @@ func New(cfg Config) (*Dispatcher, error) {
 	for _, limit := range cfg.Limits {
 		d.costRequired = d.costRequired || limit.CostRequired
 	}
+	d.limits.Store(&cfg.Limits)
 	if err := register(d); err != nil {
 		return nil, err
 	}

@@ -283,7 +283,7 @@ func TestAttemptInContext(t *testing.T) {
 				assert.Error(t, former.Err(), "and the one before has ended")
 			}
 			former = ctx //nolint:fatcontext // it is kept to be looked at later
-			seen = append(seen, a)
+			seen = append(seen, job.Attempt{ID: a.ID, N: a.N, Key: a.Key, Dispatcher: a.Dispatcher})
 			return 0, policy.Transient(errBackend)
 		}, dispatcher.WithKey("eu"))
 		require.NoError(t, err)

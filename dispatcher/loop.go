@@ -96,7 +96,9 @@ func (d *Dispatcher) receive(m *message) {
 		d.record(h, m)
 	default:
 	}
-	d.loop.core.Step(scheduler.Event{Kind: m.kind, At: d.loop.now, Entry: &h.entry, Attempt: m.attempt, Outcome: m.outcome})
+	d.loop.core.Step(scheduler.Event{
+		Kind: m.kind, At: d.loop.now, Entry: &h.entry, Attempt: m.attempt, Outcome: m.outcome, Limit: m.limit, Amount: m.amount,
+	})
 }
 
 // record keeps what a failed attempt returned. Once the job is settled its history has been given away, and stays as it is.
@@ -185,6 +187,8 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 		err.Reason = job.ErrNotStarted
 	case scheduler.Aborted:
 		err.Reason = job.ErrAborted
+	case scheduler.CostTooHigh:
+		err.Reason = job.ErrCostTooHigh
 	default:
 		err.Reason, err.Last = failed(h.last)
 	}

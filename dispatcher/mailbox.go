@@ -15,6 +15,8 @@ type message struct {
 	outcome policy.Outcome // of Done
 	err     error          // of Done: what the function returned; of Cancel: the cause of the job's context
 	expired bool           // of Cancel: it was the context's deadline
+	limit   int            // of Correct
+	amount  policy.Amount  // of Correct
 	do      func()         // instead of an event: called on the loop
 }
 

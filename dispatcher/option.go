@@ -144,33 +144,40 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 }
 
 func (s *spec) setCost(d *Dispatcher, name string, tokens float64) error {
-	field := fmt.Sprintf("cost of limit %q", name)
-	for i, limit := range d.cfg.Limits {
-		if limit.Name != name {
-			continue
-		}
-		cost, err := policy.AmountOf(field, tokens)
-		if err != nil {
-			return err
-		}
-		if s.costs == nil {
-			s.costs = make([]policy.Amount, len(d.cfg.Limits))
-			for j := range d.cfg.Limits {
-				s.costs[j] = d.cfg.Limits[j].Cost()
-			}
-		}
-		s.costs[i] = cost
-		return limit.Admits(cost)
+	i, err := d.limitIndex(name, tokens)
+	if err != nil {
+		return err
 	}
+	cost, err := policy.AmountOf(fmt.Sprintf("cost of limit %q", name), tokens)
+	if err != nil {
+		return err
+	}
+	limits := *d.limits.Load()
+	if s.costs == nil {
+		s.costs = make([]policy.Amount, len(limits))
+		for j := range limits {
+			s.costs[j] = limits[j].Cost()
+		}
+	}
+	s.costs[i] = cost
+	return limits[i].Admits(cost)
+}
+
+// limitIndex finds a limit by its name. The error for one that does not exist says which do; value is what was to be done
+// with it.
+func (d *Dispatcher) limitIndex(name string, value any) (int, error) {
 	names := make([]string, len(d.cfg.Limits))
 	for i, limit := range d.cfg.Limits {
+		if limit.Name == name {
+			return i, nil
+		}
 		names[i] = fmt.Sprintf("%q", limit.Name)
 	}
 	allowed := "left out, because the dispatcher has no limits"
 	if len(names) > 0 {
 		allowed = "of a limit that exists: " + strings.Join(names, ", ")
 	}
-	return &policy.FieldError{Field: field, Value: tokens, Allowed: allowed}
+	return 0, &policy.FieldError{Field: fmt.Sprintf("cost of limit %q", name), Value: value, Allowed: allowed}
 }
 
 // checkCosts refuses a job that does not name a cost where one is required.

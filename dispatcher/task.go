@@ -71,6 +71,24 @@ func (h *header) CancelJob() job.Canceled {
 	return found
 }
 
+// SettleAttempt corrects what attempt n was charged for a limit.
+func (h *header) SettleAttempt(n int, limit string, actual float64) error {
+	i, err := h.d.limitIndex(limit, actual)
+	if err != nil {
+		return err
+	}
+	field := fmt.Sprintf("settled cost of limit %q", limit)
+	if !h.d.cfg.Limits[i].Settled {
+		return &policy.FieldError{Field: field, Value: actual, Allowed: "of a limit that is declared as Settled"}
+	}
+	amount, err := policy.AmountOf(field, actual)
+	if err != nil {
+		return err
+	}
+	h.d.mail.post(message{kind: scheduler.Correct, job: h, attempt: n, limit: i, amount: amount})
+	return nil
+}
+
 // run runs one admitted attempt on the goroutine that calls it, and tells the loop how it ended, come what may.
 func (t *task[T]) run() {
 	n := t.entry.Runs() // the loop wrote it before it handed the attempt over, and writes it again only after its end
@@ -118,7 +136,7 @@ func (h *header) begin(n int) (context.Context, bool) {
 		return nil, false
 	}
 	h.begun = n
-	ctx := job.WithAttempt(h.ctx, job.Attempt{ID: h.id, N: n, Key: h.entry.Key, Dispatcher: h.d.name})
+	ctx := job.WithSettler(h.ctx, job.Attempt{ID: h.id, N: n, Key: h.entry.Key, Dispatcher: h.d.name}, h)
 	ctx, h.cancel = context.WithCancelCause(ctx)
 	if !h.bound.IsZero() {
 		ctx = h.within(context.WithDeadline(ctx, h.bound))

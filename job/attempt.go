@@ -16,6 +16,27 @@ type Attempt struct {
 	N          int    // 1 for the first run of the job, counting up
 	Key        string // empty when the job named none
 	Dispatcher string // name of the dispatcher
+
+	settler Settler // nil outside a dispatcher
+}
+
+// Settler takes the corrections of what an attempt costs. Dispatchers implement it.
+type Settler interface {
+	// SettleAttempt says what attempt n really costs of a limit, in tokens.
+	SettleAttempt(n int, limit string, actual float64) error
+}
+
+// Settle says what this attempt really costs of a limit, in tokens: what it was charged at the start was an estimate. The
+// difference is charged or refunded at once, possibly into debt. It is for limits that are declared as settled
+// (policy.Limit.Settled), must be called before the function returns, and counts once for each limit; later calls change
+// nothing. The error says that there is no such limit, that it is not settled, or that actual is negative or not a number.
+//
+// In a test of a function, outside a dispatcher, it does nothing.
+func (a Attempt) Settle(limit string, actual float64) error {
+	if a.settler == nil {
+		return nil
+	}
+	return a.settler.SettleAttempt(a.N, limit, actual)
 }
 
 // AttemptFrom returns the attempt to which ctx belongs. Inside a [Func], and in what it calls with its context, ok is
@@ -28,8 +49,12 @@ func AttemptFrom(ctx context.Context) (_ Attempt, ok bool) {
 	return c.attempt, true
 }
 
-// WithAttempt returns a context that belongs to a. Dispatchers call it for each attempt; tests of a [Func] may.
-func WithAttempt(ctx context.Context, a Attempt) context.Context {
+// WithAttempt returns a context that belongs to a. Tests of a [Func] may call it.
+func WithAttempt(ctx context.Context, a Attempt) context.Context { return WithSettler(ctx, a, nil) }
+
+// WithSettler is [WithAttempt] for a dispatcher, to which the attempt's corrections go.
+func WithSettler(ctx context.Context, a Attempt, settler Settler) context.Context {
+	a.settler = settler
 	return &attemptContext{Context: ctx, attempt: a}
 }
 

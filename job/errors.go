@@ -30,6 +30,8 @@ var (
 	ErrNotStarted = errors.New("the dispatcher was stopped before the job could start")
 	// ErrAborted: the time that Close or Stop was given ran out.
 	ErrAborted = errors.New("aborted")
+	// ErrCostTooHigh: the job costs more of a strict limit than its burst, which was lowered after the job was accepted.
+	ErrCostTooHigh = errors.New("the cost is above the burst of a strict limit by now")
 	// ErrGoexit: the function ended its goroutine with runtime.Goexit.
 	ErrGoexit = errors.New("the function called runtime.Goexit")
 )

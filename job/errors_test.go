@@ -52,6 +52,10 @@ func TestErrorText(t *testing.T) {
 			`job 7 of dispatcher "llm": canceled`,
 		},
 		{
+			"no reason", job.Error{Dispatcher: "llm", ID: 7, Cause: context.Canceled},
+			`job 7 of dispatcher "llm": <nil>: context canceled`,
+		},
+		{
 			"panic", job.Error{Dispatcher: "llm", ID: 7, Attempts: 1, Reason: &job.PanicError{Value: "boom"}},
 			`job 7 of dispatcher "llm": the function panicked: boom, after 1 attempt`,
 		},

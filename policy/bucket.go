@@ -19,6 +19,7 @@ type Bucket struct {
 	part   uint64 // of one Amount, over span: what has come in beyond level
 	last   Time   // until when the refill has been credited
 	open   bool   // unlimited: never says no
+	floor  Amount // how low Settle may go
 	peaks  []peak // how high the level stood, for GiveBack; falling levels, oldest first
 }
 
@@ -33,12 +34,65 @@ const maxPeaks = 16
 
 // NewBucket returns a full bucket for l, which must be valid, at the instant now.
 func NewBucket(l Limit, now Time) Bucket {
-	burst := amountOf(l.burst())
-	b := Bucket{burst: burst, level: burst, last: now, open: l.Rate == Unlimited}
-	if !b.open {
-		b.amount, b.span = uint64(amountOf(l.Rate.amount)), uint64(l.Rate.span)
+	burst := amountOf(l.Capacity())
+	b := Bucket{burst: burst, level: burst, last: now, floor: math.MinInt64 / 2}
+	if l.MaxDebt > 0 {
+		b.floor = -amountOf(l.MaxDebt)
 	}
+	b.setRate(l.Rate)
 	return b
+}
+
+func (b *Bucket) setRate(r Rate) {
+	b.open, b.amount, b.span = r.kind == rateUnlimited, 0, 1
+	if r.kind == ratePer {
+		b.amount, b.span = uint64(amountOf(r.amount)), uint64(r.span)
+	}
+}
+
+// SetRate changes the rate, which must be valid, from now on: what has come in until now came at the old one (S-L6).
+func (b *Bucket) SetRate(now Time, r Rate) {
+	b.Advance(now)
+	span := b.span
+	b.setRate(r)
+	hi, lo := bits.Mul64(b.part, b.span) // the fraction of an Amount that has come in is kept, over the new span
+	b.part, _ = bits.Div64(hi, lo, span)
+}
+
+// SetBurst changes the most that the bucket holds, in tokens; it must be valid. What is in it stays, as far as it fits: a
+// larger bucket fills at the rate, and not at once (S-L6).
+func (b *Bucket) SetBurst(now Time, burst float64) {
+	b.Advance(now)
+	b.burst = amountOf(burst)
+	if b.level >= b.burst {
+		b.fill()
+	}
+}
+
+// Observe takes the server's word for how much is left: never more than that is in the bucket from now on. What the
+// server says can only lower the level (S-L6).
+func (b *Bucket) Observe(now Time, remaining Amount) {
+	b.Advance(now)
+	if remaining < b.level {
+		b.level, b.part = remaining, 0
+	}
+}
+
+// Settle corrects a charge: by is what it should have been beyond what it was, negative for a refund. It may go into debt,
+// down to the limit's MaxDebt, and never beyond full.
+func (b *Bucket) Settle(by Amount) {
+	if b.open {
+		return
+	}
+	b.remember()
+	if by > 0 {
+		b.level = max(b.level-by, min(b.level, b.floor))
+		return
+	}
+	b.level -= by
+	if b.level >= b.burst {
+		b.fill()
+	}
 }
 
 // Advance credits what has come in since the last call.

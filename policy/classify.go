@@ -37,6 +37,7 @@ type Outcome struct {
 	Throttled bool          // refused for sending too much: the key cools down
 	Hinted    bool          // Hint is the server's word; it may be zero
 	Hint      time.Duration // how long the server asked to be left alone; never negative
+	Unbilled  bool          // the server has certainly not charged for the attempt
 }
 
 // Classify says what the end of an attempt means. A nil err is a success. Otherwise the first of these that applies
@@ -56,6 +57,7 @@ func (r *Retry) Classify(err error) Outcome {
 		return Outcome{Verdict: VerdictSuccess}
 	}
 	out := classifyMark(err)
+	_, out.Unbilled = errors.AsType[unbilledError](err)
 	if r.On != nil && !out.Retry && !isFinal(err) && r.On(err) {
 		out.Retry = true
 	}

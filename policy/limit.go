@@ -26,6 +26,12 @@ type Limit struct {
 	CostRequired bool
 	// Strict makes Submit refuse a cost above Burst, instead of letting it go into debt.
 	Strict bool
+	// Settled says that the cost is an estimate, which the job corrects with job.Attempt.Settle: tokens or money, as
+	// opposed to calls. What failed and was certainly not billed, see [Unbilled], is refunded.
+	Settled bool
+	// MaxDebt is how far a correction may take the bucket below zero, in tokens; what goes beyond is forgotten. Defaults
+	// to no bound.
+	MaxDebt float64
 	// PerKey gives every key a bucket of its own. Defaults to one bucket shared by all keys.
 	PerKey bool
 }
@@ -45,19 +51,22 @@ func (l Limit) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value float64
-	}{{"Burst", l.Burst}, {"DefaultCost", l.DefaultCost}} {
+	}{{"Burst", l.Burst}, {"DefaultCost", l.DefaultCost}, {"MaxDebt", l.MaxDebt}} {
 		if !(f.value == 0 || f.value >= 1.0/tokenUnit && f.value <= maxTokens) {
 			fault(f.name, f.value, fmt.Sprintf("a number of tokens from a millionth to %g, or 0 for the default", float64(maxTokens)))
 		}
 	}
+	if l.MaxDebt != 0 && !l.Settled {
+		fault("MaxDebt", l.MaxDebt, "left out, because only the costs of a settled limit are corrected")
+	}
 	if len(faults) == 0 && !l.CostRequired && l.Admits(l.Cost()) != nil {
-		fault("DefaultCost", l.Cost(), fmt.Sprintf("at most the burst of %g, because the limit is strict", l.burst()))
+		fault("DefaultCost", l.Cost(), fmt.Sprintf("at most the burst of %g, because the limit is strict", l.Capacity()))
 	}
 	return errors.Join(faults...)
 }
 
-// burst is Burst with its default.
-func (l Limit) burst() float64 {
+// Capacity is Burst with its default, in tokens.
+func (l Limit) Capacity() float64 {
 	switch {
 	case l.Burst != 0:
 		return l.Burst
@@ -79,10 +88,10 @@ func (l Limit) Cost() Amount {
 // Admits returns nil when a job of this cost can be admitted at some time, and otherwise the [*FieldError] with which
 // Submit refuses it.
 func (l Limit) Admits(cost Amount) error {
-	if l.Strict && l.Rate != Unlimited && cost > amountOf(l.burst()) {
+	if l.Strict && l.Rate != Unlimited && cost > amountOf(l.Capacity()) {
 		return &FieldError{
 			Field: fmt.Sprintf("cost of limit %q", l.Name), Value: cost,
-			Allowed: fmt.Sprintf("at most the burst of %g, because the limit is strict", l.burst()),
+			Allowed: fmt.Sprintf("at most the burst of %g, because the limit is strict", l.Capacity()),
 		}
 	}
 	return nil

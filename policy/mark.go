@@ -56,6 +56,20 @@ func Throttled(err error, after time.Duration) error { return marked(err, markTh
 // met it fails. A nil err stays nil.
 func Unusable(err error) error { return marked(err, markUnusable, NoHint) }
 
+// unbilledError says that the server has not charged for the attempt. It goes together with any mark.
+type unbilledError struct{ error }
+
+func (e unbilledError) Unwrap() error { return e.error }
+
+// Unbilled says of err, marked or not, that the server has certainly not charged for the attempt: what it cost of settled
+// limits is refunded (see [Limit].Settled). Without it, the charge stands. A nil err stays nil.
+func Unbilled(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unbilledError{err}
+}
+
 // Neutral marks err as saying nothing about the backend: the job fails, and the breaker takes no notice. A nil err stays
 // nil.
 func Neutral(err error) error { return marked(err, markNeutral, NoHint) }

@@ -59,6 +59,7 @@ func (c *Core) start(l *lane, e *Entry) {
 	e.pass = l.circuit.Start(c.now)
 	e.visit = l.cool.Start(c.now)
 	e.runs++
+	e.corrected = 0
 	e.state, e.started = Running, c.now
 	c.takeOff(l, e)
 	c.emit(Effect{Kind: Start, Entry: e})

@@ -87,6 +87,13 @@ func (c *Core) Step(ev Event) {
 		c.dropFlying(Aborted)
 	case Override:
 		c.override(ev.Key, ev.Mode)
+	case Correct:
+		if ev.Entry.flies(ev.Attempt) {
+			c.limits.correct(c.now, ev.Entry, ev.Limit, ev.Amount)
+			c.touch(ev.Entry.lane)
+		}
+	case SetRate, SetBurst, Observe, SetWorkers:
+		c.adjust(ev)
 	}
 }
 

@@ -55,8 +55,9 @@ type Entry struct {
 	coolBase  time.Duration // the lane's time in cooldown when the job came
 	throttled time.Duration // own waits for throttles beyond the lane's cooldown
 
-	pass  policy.Pass  // of the attempt in flight
-	visit policy.Visit // of the attempt in flight
+	corrected uint64       // of the attempt in flight: the limits, one bit each, whose charge has been corrected
+	pass      policy.Pass  // of the attempt in flight
+	visit     policy.Visit // of the attempt in flight
 
 	next, prev  *Entry // in the lane's fresh list, or in the core's list of attempts in flight
 	fresh       bool   // queued: it stands in the fresh list, not among the returned

@@ -11,21 +11,26 @@ type EventKind uint8
 
 // The events. Those about one job carry its Entry.
 const (
-	Tick      EventKind = iota // time has passed, and nothing else
-	Submit                     // a job has been accepted
-	Done                       // a started attempt has ended; Outcome says how
-	Unstarted                  // a started attempt never ran its function: all it took is given back (S-L1)
-	Cancel                     // the job is not wanted any more
-	Pause                      // admit nothing until Resume
-	Resume                     // admit again
-	Stop                       // settle all that is not running, and let nothing come back
-	Abort                      // settle everything
-	Override                   // hand the circuit of Key to Mode; Automatic forgets what it has counted
+	Tick       EventKind = iota // time has passed, and nothing else
+	Submit                      // a job has been accepted
+	Done                        // a started attempt has ended; Outcome says how
+	Unstarted                   // a started attempt never ran its function: all it took is given back (S-L1)
+	Cancel                      // the job is not wanted any more
+	Pause                       // admit nothing until Resume
+	Resume                      // admit again
+	Stop                        // settle all that is not running, and let nothing come back
+	Abort                       // settle everything
+	Override                    // hand the circuit of Key to Mode; Automatic forgets what it has counted
+	Correct                     // what the attempt in flight really costs of Limit is Amount
+	SetRate                     // Limit fills at Rate from now on
+	SetBurst                    // Limit holds Burst tokens from now on
+	Observe                     // the server says that no more than Amount is left of Limit, for Key if it is per key
+	SetWorkers                  // Workers attempts may be in flight from now on
 )
 
 // String names the event in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override"}
+	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override", "correct", "setrate", "setburst", "observe", "setworkers"}
 	if int(k) >= len(names) {
 		return fmt.Sprintf("EventKind(%d)", uint8(k))
 	}
@@ -39,8 +44,13 @@ type Event struct {
 	Entry   *Entry
 	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale
 	Outcome policy.Outcome // Done only
-	Key     string         // Override only
+	Key     string         // Override and Observe
 	Mode    policy.Mode    // Override only
+	Limit   int            // Correct, SetRate, SetBurst and Observe: index of the limit
+	Amount  policy.Amount  // Correct and Observe
+	Rate    policy.Rate    // SetRate only; valid
+	Burst   float64        // SetBurst only; tokens, valid
+	Workers int            // SetWorkers only; at least 1
 }
 
 // EffectKind says what the owner is to do or to know.
@@ -93,6 +103,7 @@ const (
 	Canceled                         // by a Cancel event
 	NotStarted                       // by Stop, before it could be run (again)
 	Aborted                          // by Abort
+	CostTooHigh                      // its cost is above the burst that a strict limit has by now
 )
 
 // String names the reason in lower case.
@@ -100,6 +111,7 @@ func (r Reason) String() string {
 	names := [...]string{
 		"no reason", "succeeded", "failed", "attempts used up", "elapsed time used up", "throttled out", "hint too long",
 		"circuit open", "deadline passed", "canceled", "not started", "aborted",
+		"cost too high",
 	}
 	if int(r) >= len(names) {
 		return fmt.Sprintf("Reason(%d)", uint8(r))

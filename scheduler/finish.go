@@ -14,6 +14,9 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	if detached {
 		out.Verdict = policy.VerdictNeutral // we stopped asking: it says nothing about the backend (S-B2)
 	}
+	if out.Unbilled {
+		c.limits.refund(c.now, e)
+	}
 	ending := policy.Ending{Verdict: out.Verdict, Took: c.now.Sub(e.started), Hint: out.Hint}
 	if l.circuit.End(c.now, e.pass, ending) {
 		c.transition(l, e)

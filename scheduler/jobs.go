@@ -18,11 +18,13 @@ func (c *Core) submit(e *Entry) {
 	if e.Deadline > 0 {
 		c.deadline.push(int64(e.Deadline), e.arrival, e)
 	}
-	switch {
-	case e.NotBefore > c.now:
+	if e.NotBefore > c.now {
 		c.park(e, e.NotBefore)
-	default:
+	} else {
 		c.enqueue(e, true)
+	}
+	if !c.limits.admits(e) {
+		c.drop(e, CostTooHigh) // its owner has asked before, but a burst may have been lowered since
 	}
 }
 

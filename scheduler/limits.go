@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/toller-go/toller/policy"
+import (
+	"slices"
+
+	"github.com/toller-go/toller/policy"
+)
 
 // limitSet is the limits of a core, split by whose bucket they use. Costs are always given for all of them, in the order
 // of Config.Limits.
@@ -18,7 +22,7 @@ type sharedLimit struct {
 }
 
 func newLimitSet(rules []policy.Limit) limitSet {
-	set := limitSet{rules: rules}
+	set := limitSet{rules: slices.Clone(rules)} // rates and bursts change
 	for i, rule := range rules {
 		set.defaults = append(set.defaults, rule.Cost())
 		if rule.PerKey {
@@ -80,6 +84,48 @@ func (s *limitSet) take(e *Entry) {
 
 func (s *limitSet) giveBack(e *Entry) {
 	s.each(e, func(b *policy.Bucket, cost policy.Amount) { b.GiveBack(cost, e.started) })
+}
+
+// admits reports whether no strict limit makes e impossible (S-L4).
+func (s *limitSet) admits(e *Entry) bool {
+	for i, cost := range s.costs(e) {
+		if s.rules[i].Admits(cost) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// correct replaces what e's attempt was charged for a limit by what it really costs, once (S-L5).
+func (s *limitSet) correct(now policy.Time, e *Entry, limit int, actual policy.Amount) {
+	bit := uint64(1) << limit
+	if !s.rules[limit].Settled || e.corrected&bit != 0 {
+		return
+	}
+	e.corrected |= bit
+	b := s.bucketOf(e.lane, limit)
+	b.Advance(now)
+	b.Settle(actual - s.costs(e)[limit])
+}
+
+// refund takes back what an attempt was charged for all limits that are settled.
+func (s *limitSet) refund(now policy.Time, e *Entry) {
+	for i := range s.rules {
+		s.correct(now, e, i, 0)
+	}
+}
+
+// bucketOf returns the bucket of a limit that l uses.
+func (s *limitSet) bucketOf(l *lane, limit int) *policy.Bucket {
+	if k := slices.Index(s.perKey, limit); k >= 0 {
+		return &l.own[k]
+	}
+	for _, shared := range s.shared {
+		if shared.index == limit {
+			return shared.bucket
+		}
+	}
+	return nil // there is no limit that is neither
 }
 
 func (s *limitSet) each(e *Entry, do func(*policy.Bucket, policy.Amount)) {

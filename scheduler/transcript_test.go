@@ -92,7 +92,7 @@ func (p *player) input(words []string) {
 
 func (p *player) event(at policy.Time, words []string) scheduler.Event {
 	kinds := map[string]scheduler.EventKind{}
-	for k := scheduler.Tick; k <= scheduler.Override; k++ {
+	for k := scheduler.Tick; k <= scheduler.SetWorkers; k++ {
 		kinds[k.String()] = k
 	}
 	kind, known := kinds[words[0]]
@@ -112,6 +112,17 @@ func (p *player) event(at policy.Time, words []string) scheduler.Event {
 		if kind == scheduler.Done {
 			ev.Outcome = p.outcome(words[2])
 		}
+	case scheduler.Correct:
+		ev.Entry, ev.Limit, ev.Amount = p.jobs[words[1]], p.number(words[2]), policy.Amount(p.float(words[3])*1e6)
+		ev.Attempt = ev.Entry.Runs()
+	case scheduler.SetRate:
+		ev.Limit, ev.Rate = p.number(words[1]), p.rate(words[2])
+	case scheduler.SetBurst:
+		ev.Limit, ev.Burst = p.number(words[1]), p.float(words[2])
+	case scheduler.Observe:
+		ev.Limit, ev.Amount, ev.Key = p.number(words[1]), policy.Amount(p.float(words[2])*1e6), strings.Join(words[3:], "")
+	case scheduler.SetWorkers:
+		ev.Workers = p.number(words[1])
 	case scheduler.Override:
 		modes := map[string]policy.Mode{"auto": policy.Automatic, "open": policy.ForcedOpen, "closed": policy.ForcedClosed, "disabled": policy.Disabled}
 		mode, known := modes[words[1]]
@@ -163,6 +174,8 @@ func (p *player) outcome(text string) policy.Outcome {
 		out.Verdict = policy.VerdictNeutral
 	case "throttled":
 		out.Verdict, out.Retry, out.Throttled = policy.VerdictNeutral, true, true
+	case "unbilled":
+		out.Verdict, out.Retry, out.Unbilled = policy.VerdictFailure, true, true
 	case "unusable":
 		out.Verdict = policy.VerdictUnusable
 	default:
@@ -197,14 +210,29 @@ func (p *player) config(settings []string) scheduler.Config {
 }
 
 func (p *player) limit(parts []string) policy.Limit {
-	amount, unit, _ := strings.Cut(parts[1], "/")
-	spans := map[string]time.Duration{"s": time.Second, "min": time.Minute}
-	limit := policy.Limit{Name: parts[0], Rate: policy.Per(p.float(amount), spans[unit]), Burst: p.float(parts[2])}
+	limit := policy.Limit{Name: parts[0], Rate: p.rate(parts[1]), Burst: p.float(parts[2])}
 	for _, part := range parts[3:] {
-		limit.PerKey = limit.PerKey || part == "perkey"
+		switch word, value, _ := strings.Cut(part, "="); word {
+		case "perkey":
+			limit.PerKey = true
+		case "strict":
+			limit.Strict = true
+		case "settled":
+			limit.Settled = true
+		case "maxdebt":
+			limit.MaxDebt = p.float(value)
+		default:
+			p.t.Fatalf("%s: no limit setting %q", p.where, part)
+		}
 	}
 	require.NoError(p.t, limit.Validate(), p.where)
 	return limit
+}
+
+func (p *player) rate(text string) policy.Rate {
+	amount, unit, _ := strings.Cut(text, "/")
+	spans := map[string]time.Duration{"s": time.Second, "min": time.Minute}
+	return policy.Per(p.float(amount), spans[unit])
 }
 
 func (p *player) retry(parts []string) policy.Retry {

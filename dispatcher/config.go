@@ -15,6 +15,7 @@ import (
 const (
 	DefaultWorkers = 64     // attempts in flight at once
 	DefaultQueue   = 65_536 // jobs accepted and not settled
+	DefaultMaxKeys = 100_000
 )
 
 // maxLimits is how many limits a dispatcher may have.
@@ -31,6 +32,9 @@ type Config struct {
 	// Queue is how many jobs may be accepted and not settled, whether queued, waiting or running; beyond that Submit
 	// waits. Defaults to 65,536.
 	Queue int
+	// MaxKeys is how many keys may be in use: those with jobs, and those whose circuit, cooldown or limits are not as new.
+	// Beyond that Submit refuses a job with a new key. Defaults to 100,000.
+	MaxKeys int
 	// Timeout is how long one attempt may take before its context ends; a function that ignores it keeps its worker.
 	// Defaults to no bound.
 	Timeout time.Duration
@@ -48,6 +52,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Workers = cmp.Or(c.Workers, DefaultWorkers)
 	c.Queue = cmp.Or(c.Queue, DefaultQueue)
+	c.MaxKeys = cmp.Or(c.MaxKeys, DefaultMaxKeys)
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()
 	}
@@ -64,6 +69,7 @@ func (c Config) validate() error {
 	}
 	fault(c.Workers < 0, "Workers", c.Workers, "positive, or 0 for the default")
 	fault(c.Queue < 0, "Queue", c.Queue, "positive, or 0 for the default")
+	fault(c.MaxKeys < 0, "MaxKeys", c.MaxKeys, "positive, or 0 for the default")
 	fault(c.Timeout < 0, "Timeout", c.Timeout, "positive, or 0 for no bound")
 	fault(len(c.Limits) > maxLimits, "Limits", len(c.Limits), "at most 64 of them")
 	names := make(map[string]bool)

@@ -23,6 +23,7 @@ type Dispatcher struct {
 	ids          atomic.Uint64                  // of the latest job
 	mail         mailbox
 	room         room
+	keys         keySet
 	crew         *crew
 	loop         loop // loop only
 }
@@ -44,6 +45,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		ended: make(chan struct{}),
 		mail:  mailbox{bell: make(chan struct{}, 1)},
 		room:  room{free: cfg.Queue},
+		keys:  keySet{most: cfg.MaxKeys, known: make(map[string]struct{})},
 		loop: loop{
 			core:   scheduler.New(cfg.core()),
 			causes: make(map[string]error),

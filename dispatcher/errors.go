@@ -9,6 +9,8 @@ var (
 	ErrClosed = errors.New("dispatcher: closed")
 	// ErrQueueFull: as many jobs are unsettled as Config.Queue allows, and the call does not wait for room.
 	ErrQueueFull = errors.New("dispatcher: queue full")
+	// ErrTooManyKeys: the job's key is new, and as many are in use as Config.MaxKeys allows.
+	ErrTooManyKeys = errors.New("dispatcher: too many keys")
 	// ErrNameTaken: a dispatcher of this name exists and has not been closed.
 	ErrNameTaken = errors.New("dispatcher: name taken")
 	// ErrNilFunc: there is nothing to run.

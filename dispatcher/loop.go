@@ -90,6 +90,7 @@ func (d *Dispatcher) receive(m *message) {
 	switch m.kind {
 	case scheduler.Submit:
 		h.accepted = d.loop.now
+		d.keys.add(h.entry.Key)
 	case scheduler.Cancel:
 		h.ended, h.expired = m.err, m.expired
 	case scheduler.Done:
@@ -135,6 +136,8 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 		}
 	case scheduler.Closed:
 		delete(d.loop.causes, e.Key)
+	case scheduler.Forgotten:
+		d.keys.remove(e.Key)
 	case scheduler.HalfOpened, scheduler.Parked, scheduler.Cooling:
 	}
 }

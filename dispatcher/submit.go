@@ -16,8 +16,8 @@ import (
 // its own. (From inside a job, pass on the context that the function was given, or one made from it: without it this cannot
 // be told. That context ends with the attempt; for a job that is to outlive it, pass context.WithoutCancel(ctx).)
 //
-// The error is about the submission, and then there is no future: [ErrClosed], [ErrQueueFull], the cause of ctx, a
-// [*policy.FieldError] for an option that makes no sense. Whatever happens later is told by the future. While the job's
+// The error is about the submission, and then there is no future: [ErrClosed], [ErrQueueFull], [ErrTooManyKeys], the cause of
+// ctx, a [*policy.FieldError] for an option that makes no sense. Whatever happens later is told by the future. While the job's
 // circuit is open it waits, unless told otherwise by [WithWhenOpen] or Config.Breaker.
 func Submit[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Option) (*job.Future[T], error) {
 	t, err := newTask(ctx, d, fn, policy.Wait, options)
@@ -99,6 +99,10 @@ func (h *header) init(ctx context.Context, d *Dispatcher, s *spec) {
 // accept takes room for the job and posts it. After that it is bound to be settled.
 func (d *Dispatcher) accept(h *header, wait bool) error {
 	if err := d.room.take(h.ctx, wait); err != nil {
+		return err
+	}
+	if err := d.keys.admit(h.entry.Key); err != nil {
+		d.room.giveBack()
 		return err
 	}
 	if !d.mail.submit(h) {

@@ -129,7 +129,7 @@ func (b Breaker) Validate() error {
 		fault(f.value < 0 || f.value > maxCount, f.name, f.value, "positive and at most a million, or 0 for the default")
 	}
 	fault(b.Window > 0 && b.WindowTime > 0, "Window", b.Window, "left out, because WindowTime is set: outcomes are recent by number or by age")
-	fault(b.Window > 0 && b.MinSamples > b.Window, "MinSamples", b.MinSamples, "at most Window, or it would never be reached")
+	fault(b.WindowTime == 0 && b.Window >= 0 && b.MinSamples > cmp.Or(b.Window, DefaultWindow), "MinSamples", b.MinSamples, "at most Window, or it would never be reached")
 	fault(b.RecoveryBackoff != 0 && !(b.RecoveryBackoff >= 1 && !math.IsInf(b.RecoveryBackoff, 0)), "RecoveryBackoff", b.RecoveryBackoff, "a finite factor of at least 1, or 0 for the default")
 	fault(b.Counts > CountJobs, "Counts", b.Counts, "CountAttempts or CountJobs")
 	fault(b.WhenOpen > Wait, "WhenOpen", b.WhenOpen, "ByCall, FailFast or Wait")

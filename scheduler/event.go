@@ -67,11 +67,12 @@ const (
 	HalfOpened                   // for the record: the circuit of Key tests the backend
 	Closed                       // for the record: the circuit of Key has closed
 	Cooling                      // for the record: Key is in cooldown until Until
+	Forgotten                    // for the record: Key could not be told from a new one, and nothing is kept of it
 )
 
 // String names the effect in lower case.
 func (k EffectKind) String() string {
-	names := [...]string{"start", "settle", "signal", "parked", "opened", "half-opened", "closed", "cooling"}
+	names := [...]string{"start", "settle", "signal", "parked", "opened", "half-opened", "closed", "cooling", "forgotten"}
 	if int(k) >= len(names) {
 		return fmt.Sprintf("EffectKind(%d)", uint8(k))
 	}

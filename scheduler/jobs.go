@@ -164,4 +164,5 @@ func (c *Core) retire(l *lane) {
 		c.wakes.remove(l.wakePos)
 	}
 	delete(c.lanes, l.key)
+	c.emit(Effect{Kind: Forgotten, Key: l.key})
 }

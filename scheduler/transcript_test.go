@@ -82,6 +82,9 @@ func (p *player) input(words []string) {
 		}
 	}
 	for _, effect := range p.core.Effects() {
+		if effect.Kind == scheduler.Forgotten && effect.Key == "" {
+			continue // nearly every story of the empty key would end with it
+		}
 		fmt.Fprintf(&p.out, "    %s\n", p.describe(effect))
 	}
 	if show {

@@ -13,10 +13,14 @@ import (
 
 // Defaults of the fields of a [Config].
 const (
-	DefaultWorkers = 64     // attempts in flight at once
-	DefaultQueue   = 65_536 // jobs accepted and not settled
-	DefaultMaxKeys = 100_000
+	DefaultWorkers  = 64     // attempts in flight at once
+	DefaultQueue    = 65_536 // jobs accepted and not settled
+	DefaultMaxKeys  = 100_000
+	DefaultAgeAfter = time.Minute
 )
+
+// NeverAge as Config.AgeAfter leaves every job in the class it was given.
+const NeverAge time.Duration = -1
 
 // maxLimits is how many limits a dispatcher may have.
 const maxLimits = 64
@@ -35,6 +39,9 @@ type Config struct {
 	// MaxKeys is how many keys may be in use: those with jobs, and those whose circuit, cooldown or limits are not as new.
 	// Beyond that Submit refuses a job with a new key. Defaults to 100,000.
 	MaxKeys int
+	// AgeAfter is how long a job waits before it rises a class of priority, up to the highest that anybody has asked for.
+	// Defaults to a minute; [NeverAge] turns it off.
+	AgeAfter time.Duration
 	// Timeout is how long one attempt may take before its context ends; a function that ignores it keeps its worker.
 	// Defaults to no bound.
 	Timeout time.Duration
@@ -52,6 +59,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Workers = cmp.Or(c.Workers, DefaultWorkers)
 	c.Queue = cmp.Or(c.Queue, DefaultQueue)
+	c.AgeAfter = cmp.Or(c.AgeAfter, DefaultAgeAfter)
 	c.MaxKeys = cmp.Or(c.MaxKeys, DefaultMaxKeys)
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()
@@ -70,6 +78,7 @@ func (c Config) validate() error {
 	fault(c.Workers < 0, "Workers", c.Workers, "positive, or 0 for the default")
 	fault(c.Queue < 0, "Queue", c.Queue, "positive, or 0 for the default")
 	fault(c.MaxKeys < 0, "MaxKeys", c.MaxKeys, "positive, or 0 for the default")
+	fault(c.AgeAfter < NeverAge, "AgeAfter", c.AgeAfter, "positive, 0 for the default, or NeverAge")
 	fault(c.Timeout < 0, "Timeout", c.Timeout, "positive, or 0 for no bound")
 	fault(len(c.Limits) > maxLimits, "Limits", len(c.Limits), "at most 64 of them")
 	names := make(map[string]bool)
@@ -83,5 +92,5 @@ func (c Config) validate() error {
 }
 
 func (c Config) core() scheduler.Config {
-	return scheduler.Config{Workers: c.Workers, Limits: c.Limits, Retry: c.Retry, Breaker: c.Breaker, Seed: c.Seed}
+	return scheduler.Config{Workers: c.Workers, Limits: c.Limits, Retry: c.Retry, Breaker: c.Breaker, Seed: c.Seed, AgeAfter: c.AgeAfter}
 }

@@ -25,6 +25,7 @@ type Item[In, Out any] struct {
 type Spec struct {
 	Key      string    // see [WithKey]
 	Costs    []Cost    // see [WithCost]
+	Priority int       // see [WithPriority]
 	Deadline time.Time // see [WithDeadline]
 }
 
@@ -42,6 +43,9 @@ func (s Spec) options() []Option {
 	}
 	for _, cost := range s.Costs {
 		options = append(options, WithCost(cost.Limit, cost.Tokens))
+	}
+	if s.Priority != 0 {
+		options = append(options, WithPriority(s.Priority))
 	}
 	if !s.Deadline.IsZero() {
 		options = append(options, WithDeadline(s.Deadline))

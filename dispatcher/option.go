@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
 )
 
 // Option says something about one submission. Make one with the functions whose names begin with With.
@@ -31,6 +32,7 @@ const (
 	optionRetry
 	optionWhenOpen
 	optionWindow
+	optionPriority
 )
 
 // WithKey names whose fate the job shares: a host, a model, an account. Jobs of one key share a circuit, a cooldown and
@@ -41,6 +43,12 @@ func WithKey(key string) Option { return Option{kind: optionKey, text: key} }
 // millionth. Without it, the cost is the limit's DefaultCost.
 func WithCost(limit string, tokens float64) Option {
 	return Option{kind: optionCost, text: limit, number: tokens}
+}
+
+// WithPriority says how urgent the job is, from -4 to 4: of the jobs that could start, those of the highest class go first.
+// A job that waits rises one class for each Config.AgeAfter. Without it, the priority is 0.
+func WithPriority(priority int) Option {
+	return Option{kind: optionPriority, number: float64(priority)}
 }
 
 // WithDeadline ends the job at the given moment if it is not over. The deadline of Submit's context does the same; the
@@ -82,7 +90,8 @@ func windowOf(d *Dispatcher, options []Option) int {
 type spec struct {
 	key      string
 	costs    []policy.Amount // nil: the defaults
-	deadline time.Time       // zero: none
+	priority int
+	deadline time.Time // zero: none
 	delay    time.Duration
 	timeout  time.Duration
 	retry    *policy.Retry // nil: Config.Retry
@@ -137,6 +146,10 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 	case optionWhenOpen:
 		s.whenOpen = o.whenOpen
 		return refuse(o.whenOpen > policy.Wait, "WithWhenOpen", o.whenOpen, "ByCall, FailFast or Wait")
+	case optionPriority:
+		s.priority = int(o.number)
+		return refuse(s.priority < scheduler.MinPriority || s.priority > scheduler.MaxPriority, "WithPriority", s.priority,
+			fmt.Sprintf("from %d to %d", scheduler.MinPriority, scheduler.MaxPriority))
 	case optionWindow:
 		return refuse(o.number < 1, "WithWindow", o.number, "at least 1")
 	}

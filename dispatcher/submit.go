@@ -83,7 +83,7 @@ func (h *header) init(ctx context.Context, d *Dispatcher, s *spec) {
 	if s.retry != nil {
 		h.retry = s.retry
 	}
-	h.entry = scheduler.Entry{Key: s.key, Costs: s.costs, Retry: h.retry, FailFast: s.whenOpen == policy.FailFast}
+	h.entry = scheduler.Entry{Key: s.key, Costs: s.costs, Retry: h.retry, Priority: s.priority, FailFast: s.whenOpen == policy.FailFast}
 	if s.delay > 0 {
 		h.entry.NotBefore = d.clock().Add(s.delay)
 	}

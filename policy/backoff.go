@@ -22,6 +22,9 @@ func (r *Retry) Wait(n int, prev time.Duration, u float64) time.Duration {
 	// The cap is applied to the exponential as well: a huge backoff spread from zero would otherwise nearly always end
 	// at the cap, and jitter would be lost just when the most jobs wait.
 	wait := r.Jitter.spread(math.Min(backoff, limit), base, float64(prev), u)
+	if wait >= limit { // which may be less than longest, as a float64
+		return longest
+	}
 	return min(saturate(wait), longest)
 }
 

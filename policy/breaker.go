@@ -59,7 +59,8 @@ type Breaker struct {
 	SlowCall time.Duration
 	// SlowRatio opens the circuit when this share of the recent outcomes, or more, are slow; in (0, 1]. It needs SlowCall.
 	SlowRatio float64
-	// Window is how many outcomes are recent. Defaults to 100.
+	// Window is how many outcomes are recent. Defaults to 100. A key with outcomes that are remembered by number is never
+	// forgotten: where keys come and go, use WindowTime.
 	Window int
 	// WindowTime makes those recent that are no older, instead of the last so many. It is kept in ten slices.
 	WindowTime time.Duration

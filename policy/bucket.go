@@ -27,9 +27,14 @@ type Bucket struct {
 type peak struct {
 	at    Time
 	level Amount
+	part  uint64 // of one Amount, as in Bucket
 }
 
-// maxPeaks bounds what a bucket remembers for GiveBack. Beyond it the two oldest become one, on the safe side.
+// below reports whether p is a lower level than q.
+func (p peak) below(q peak) bool { return p.level < q.level || p.level == q.level && p.part < q.part }
+
+// maxPeaks bounds what a bucket remembers for GiveBack. Beyond it the two become one that
+// differ least, on the safe side.
 const maxPeaks = 16
 
 // NewBucket returns a full bucket for l, which must be valid, at the instant now.
@@ -41,6 +46,13 @@ func NewBucket(l Limit, now Time) Bucket {
 	}
 	b.setRate(l.Rate)
 	return b
+}
+
+// Renew makes b what NewBucket returns, and keeps its memory.
+func (b *Bucket) Renew(l Limit, now Time) {
+	peaks := b.peaks[:0]
+	*b = NewBucket(l, now)
+	b.peaks = peaks
 }
 
 func (b *Bucket) setRate(r Rate) {
@@ -57,6 +69,9 @@ func (b *Bucket) SetRate(now Time, r Rate) {
 	b.setRate(r)
 	hi, lo := bits.Mul64(b.part, b.span) // the fraction of an Amount that has come in is kept, over the new span
 	b.part, _ = bits.Div64(hi, lo, span)
+	for i := range b.peaks { // on the safe side
+		b.peaks[i].level, b.peaks[i].part = b.peaks[i].level+1, 0
+	}
 }
 
 // SetBurst changes the most that the bucket holds, in tokens; it must be valid. What is in it stays, as far as it fits: a
@@ -143,17 +158,34 @@ func (b *Bucket) Take(cost Amount) {
 	b.level -= cost
 }
 
-// remember notes how high the level stands. Lower levels of before say nothing that this one does not.
+// remember notes how high the level stands. Lower levels of before say nothing that this one does not, and nor does this
+// one if it is lower than another of the same instant.
 func (b *Bucket) remember() {
+	p := peak{at: b.last, level: b.level, part: b.part}
 	n := len(b.peaks)
-	for n > 0 && b.peaks[n-1].level <= b.level {
+	for n > 0 && !p.below(b.peaks[n-1]) {
 		n--
 	}
-	b.peaks = append(b.peaks[:n], peak{at: b.last, level: b.level})
-	if len(b.peaks) > maxPeaks {
-		b.peaks[1].level = b.peaks[0].level
-		b.peaks = append(b.peaks[:0], b.peaks[1:]...)
+	b.peaks = b.peaks[:n]
+	if n > 0 && b.peaks[n-1].at == p.at {
+		return
 	}
+	b.peaks = append(b.peaks, p)
+	if n == maxPeaks {
+		b.mergePeaks()
+	}
+}
+
+// mergePeaks makes two neighbours into one, as high as the older and as late as the younger.
+func (b *Bucket) mergePeaks() {
+	least := 1
+	for i := 2; i < len(b.peaks); i++ {
+		if b.peaks[i-1].level-b.peaks[i].level < b.peaks[least-1].level-b.peaks[least].level {
+			least = i
+		}
+	}
+	b.peaks[least-1].at = b.peaks[least].at
+	b.peaks = append(b.peaks[:least], b.peaks[least+1:]...)
 }
 
 // GiveBack undoes a Take, made at the instant taken, whose attempt never started: afterwards the bucket holds what it
@@ -163,17 +195,40 @@ func (b *Bucket) GiveBack(cost Amount, taken Time) {
 	if b.open || cost == 0 {
 		return
 	}
-	high := b.level
-	for i := range b.peaks {
-		if b.peaks[i].at > taken {
-			high = max(high, b.peaks[i].level)
-			break // the others are lower
+	first := 0
+	for first < len(b.peaks) && b.peaks[first].at <= taken {
+		first++
+	}
+	high := peak{level: b.level, part: b.part}
+	if first < len(b.peaks) {
+		top := b.peaks[first] // the others are lower
+		if high.below(top) {
+			high = top
+		}
+		for i := first; i < len(b.peaks); i++ {
+			b.lift(&b.peaks[i].level, &b.peaks[i].part, cost, top)
+		}
+		for first > 0 && !b.peaks[first].below(b.peaks[first-1]) {
+			b.peaks = append(b.peaks[:first-1], b.peaks[first:]...)
+			first--
 		}
 	}
-	b.level += min(cost, b.burst-high)
-	if b.level >= b.burst {
-		b.fill()
+	b.lift(&b.level, &b.part, cost, high)
+}
+
+// lift raises a level by cost, or by as much as there was room for above high.
+func (b *Bucket) lift(level *Amount, part *uint64, cost Amount, high peak) {
+	room := b.burst - high.level
+	if cost < room {
+		*level += cost
+		return
 	}
+	*level += room
+	if *part < high.part {
+		*part += b.span
+		*level--
+	}
+	*part -= high.part
 }
 
 // ReadyAt returns the first instant at which Has(cost) is true if nothing else is taken: the last Advance when it is

@@ -113,7 +113,7 @@ func IsTransient(err error) bool {
 // isTimeout reports whether err, or any error it wraps, calls itself a timeout. errors.As would stop at the first that
 // could, and *url.Error always could.
 func isTimeout(err error) bool {
-	if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() { //nolint:errorlint // the tree is walked below
+	if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() {
 		return true
 	}
 	switch wrapper := err.(type) { //nolint:errorlint // likewise

@@ -27,6 +27,7 @@ const (
 type Visit struct {
 	episode uint64
 	scout   bool
+	at      Time // of a scout: when it went
 }
 
 // Cooldown is the running state of one key's throttling (S-L10).
@@ -66,14 +67,22 @@ func (c *Cooldown) IdleAt() Time {
 	case c.phase == coolScouting && c.scouts:
 		return Never
 	case c.phase == coolReleasing:
-		return max(c.last, c.peaceAt())
+		return c.notBeforePeace(c.last)
 	case c.phase == coolWaiting && c.hinted:
-		return max(c.until.Add(c.width), c.peaceAt())
+		return c.notBeforePeace(c.until.Add(c.width))
 	case c.phase != coolIdle || c.streak > 0:
 		return c.peaceAt()
 	default:
 		return 0
 	}
+}
+
+// notBeforePeace is at, or later if the row of episodes has no end before.
+func (c *Cooldown) notBeforePeace(at Time) Time {
+	if c.streak > 0 {
+		at = max(at, c.peaceAt())
+	}
+	return at
 }
 
 // Until returns when the key's cooldown ends or ended.
@@ -101,7 +110,7 @@ func (c *Cooldown) Throttle(now Time, v Visit, hint time.Duration, hinted bool) 
 	if !late {
 		c.hinted = hinted // a wave is one episode, and its first refusal says whether somebody must go first
 	}
-	if end := now.Add(wait); end > c.until && !(late && wait == 0) || !late && end == c.until {
+	if end := now.Add(wait); end > c.until && (!late || wait > 0) || !late && end == c.until {
 		c.cool(now, end, wait)
 	}
 }
@@ -142,7 +151,7 @@ func (c *Cooldown) Advance(now Time) {
 	if c.phase == coolScouting && !c.scouts && now >= c.peaceAt() {
 		c.phase = coolIdle
 	}
-	if c.phase == coolIdle && c.streak > 0 && now >= c.peaceAt() {
+	if c.streak > 0 && now >= c.peaceAt() {
 		c.streak = 0
 	}
 }
@@ -184,7 +193,7 @@ func (c *Cooldown) Start(now Time) Visit {
 	v := Visit{episode: c.episode}
 	switch c.phase {
 	case coolScouting:
-		v.scout, c.scouts, c.scoutAt = true, true, now
+		v.scout, v.at, c.scouts, c.scoutAt = true, now, true, now
 	case coolReleasing:
 		c.planned = false
 	case coolIdle, coolWaiting:
@@ -201,7 +210,7 @@ func (c *Cooldown) End(now Time, v Visit, answered bool) {
 	if answered {
 		c.streak = 0
 	}
-	if v.scout && c.phase == coolScouting {
+	if v.scout && c.phase == coolScouting && v.at == c.scoutAt { // and not one of before a late hint
 		c.scouts = false // another goes first, unless:
 		if answered {
 			c.releaseFrom(now)

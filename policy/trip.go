@@ -16,10 +16,10 @@ func (c *Circuit) End(now Time, p Pass, e Ending) bool {
 	switch {
 	case c.mode == Disabled:
 		return false
-	case e.Verdict == VerdictUnusable:
-		return c.openUnusable(now)
 	case c.state == HalfOpen:
 		return c.endProbe(now, p, e)
+	case e.Verdict == VerdictUnusable:
+		return c.openUnusable(now)
 	case c.rule.Counts == CountJobs:
 		return false // EndJob will tell
 	default:
@@ -65,8 +65,8 @@ func (c *Circuit) measures() bool { return c.rule.FailureRatio > 0 || c.rule.Slo
 
 func (c *Circuit) slow(e Ending) bool { return c.rule.SlowCall > 0 && e.Took >= c.rule.SlowCall }
 
-// trippedBy reports whether what has been counted opens the circuit. Ratios are compared with ≥, unrounded: by
-// multiplication, so that 99 of 200 are less than a half and 100 are not (S-B1).
+// trippedBy reports whether what has been counted opens the circuit. Ratios are compared with ≥ and not made whole percents
+// first: 99 of 200 are less than a half, and 100 are not (S-B1).
 func (c *Circuit) trippedBy(recent tally) bool {
 	if c.rule.FailureThreshold > 0 && c.failures >= c.rule.FailureThreshold {
 		return true
@@ -74,7 +74,7 @@ func (c *Circuit) trippedBy(recent tally) bool {
 	if !c.measures() || recent.all < c.rule.MinSamples {
 		return false
 	}
-	reaches := func(n int, ratio float64) bool { return ratio > 0 && float64(n) >= ratio*float64(recent.all) }
+	reaches := func(n int, ratio float64) bool { return ratio > 0 && float64(n)/float64(recent.all) >= ratio }
 	return reaches(recent.failed, c.rule.FailureRatio) || reaches(recent.slow, c.rule.SlowRatio)
 }
 
@@ -83,6 +83,8 @@ func (c *Circuit) endProbe(now Time, p Pass, e Ending) bool {
 		return false // it has been told before
 	}
 	switch {
+	case e.Verdict == VerdictUnusable:
+		return c.openUnusable(now)
 	case e.Verdict == VerdictFailure, e.Verdict == VerdictSuccess && c.slow(e):
 		c.failProbe(now, e.Hint)
 		return true

@@ -3,27 +3,28 @@ package scheduler
 import "github.com/toller-go/toller/policy"
 
 // admit is the one door (S-A1): it starts whatever may start now. Every gate is looked at before anything is taken
-// (S-A2), in the order own gates of the lane, worker, shared limits, and the lanes in the ring take turns.
+// (S-A2), in the order own gates of the lane, worker, shared limits, and the lanes take turns.
 func (c *Core) admit() {
 	c.line = policy.Never
 	for !c.paused && c.inFlight < c.workers {
-		l := c.ring.first
+		l := c.front()
 		if l == nil {
 			return
 		}
-		e := l.ready.head()
+		e := c.head(l)
 		if !c.laneAdmits(l, e) {
 			continue // the lane has left the ring; it blocks nobody else (S-A5)
+		}
+		if c.begin(l); l.deficit < e.size {
+			c.endTurn(l)
+			continue
 		}
 		if at := c.limits.sharedReadyAt(c.now, e); at > c.now {
 			c.line = at // e holds the line, and no tokens
 			return
 		}
-		c.ring.remove(l)
 		c.start(l, e)
-		if l.ready.len > 0 && !l.inRing {
-			c.ring.pushBack(l)
-		}
+		c.spend(l, e.size)
 	}
 }
 
@@ -63,11 +64,8 @@ func (c *Core) start(l *lane, e *Entry) {
 	e.state, e.started = Running, c.now
 	c.takeOff(l, e)
 	c.emit(Effect{Kind: Start, Entry: e})
-	if e.pass.Probe() {
-		c.schedule(l) // the lease has an end
-		if l.circuit.Rejects() {
-			c.rejectFailFast(l) // all probes are out
-		}
+	if e.pass.Probe() && l.circuit.Rejects() {
+		c.rejectFailFast(l) // all probes are out
 	}
 }
 
@@ -86,16 +84,18 @@ func (c *Core) land(l *lane, e *Entry) {
 
 // touch looks at a lane's gates again in the next admission, because something that may open one has happened.
 func (c *Core) touch(l *lane) {
-	if l.ready.len > 0 && !l.inRing {
-		l.gate = policy.Never
-		c.ring.pushBack(l)
+	if l.ready.len > 0 {
+		if !l.inRing {
+			l.gate = policy.Never
+		}
+		c.place(l)
 	}
 	c.schedule(l)
 }
 
 // leaveRing takes l out of the ring until the instant at, or until it is touched.
 func (c *Core) leaveRing(l *lane, at policy.Time) {
-	c.ring.remove(l)
+	c.unplace(l)
 	l.gate = at
 	c.schedule(l)
 }
@@ -105,6 +105,9 @@ func (c *Core) schedule(l *lane) {
 	at := l.circuit.NextWake()
 	if l.ready.len > 0 && !l.inRing {
 		at = min(at, l.gate)
+	}
+	if l.ready.len > 0 {
+		at = min(at, c.risesAt(l))
 	}
 	if l.deserted() {
 		at = min(at, l.freshAt(c.now))

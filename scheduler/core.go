@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/toller-go/toller/policy"
+import (
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
 
 // Config is what a [Core] is made from. The rules must be valid; New does not check them again.
 type Config struct {
@@ -9,6 +13,8 @@ type Config struct {
 	Retry   policy.Retry   // of jobs that bring none of their own
 	Breaker policy.Breaker // of every key
 	Seed    uint64         // of jitter
+
+	AgeAfter time.Duration // how long a job waits before it rises a class of priority; 0 for never
 }
 
 // Core is the scheduler: see the package comment.
@@ -18,12 +24,18 @@ type Core struct {
 	breaker  policy.Breaker
 	limits   limitSet
 	random   generator
+	draw     func() float64 // of random, for circuits
 	now      policy.Time
 	arrivals uint64
 
+	ageAfter time.Duration
+	top      int               // the highest priority that anybody has asked for
+	quantum  int64             // the largest size of a job there has been
+	rings    [classes]laneRing // lanes that have work and whose own gates are open, as far as is known, by class
+
 	lanes    map[string]*lane
 	laneSeq  uint64
-	ring     laneRing
+	spare    []*lane      // dropped, to be used again
 	wakes    heap[*lane]  // lanes by when to look at them again
 	parked   heap[*Entry] // by NotBefore
 	deadline heap[*Entry] // by Deadline
@@ -40,20 +52,25 @@ type Core struct {
 
 // New returns a core whose clock stands at zero.
 func New(cfg Config) *Core {
-	return &Core{
+	c := &Core{
 		workers: cfg.Workers,
 		retry:   cfg.Retry,
 		breaker: cfg.Breaker,
 		limits:  newLimitSet(cfg.Limits),
 		random:  generator{cfg.Seed},
-		lanes:   make(map[string]*lane),
-		wakes:   heap[*lane]{moved: func(l *lane, pos int32) { l.wakePos = pos }},
-		parked:  heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }},
+
+		ageAfter: cfg.AgeAfter,
+		top:      MinPriority,
+		lanes:    make(map[string]*lane),
+		wakes:    heap[*lane]{moved: func(l *lane, pos int32) { l.wakePos = pos }},
+		parked:   heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }},
 		deadline: heap[*Entry]{
 			moved: func(e *Entry, pos int32) { e.deadlinePos = pos },
 		},
 		line: policy.Never,
 	}
+	c.draw = c.random.unit
+	return c
 }
 
 // Step takes one event. Everything that was due before it happens first. An At before that of an earlier event is taken

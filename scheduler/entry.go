@@ -39,10 +39,12 @@ type Entry struct {
 	Deadline  policy.Time     // when the job is settled at the latest; zero for never
 	NotBefore policy.Time     // before which it does not start; zero for at once
 	Retry     *policy.Retry   // nil for Config.Retry
+	Priority  int             // from MinPriority to MaxPriority; higher goes first
 	FailFast  bool            // fails, rather than waits, while its circuit is open
 	Announced bool            // the owner posts a Cancel when the deadline comes; until then it only forbids what is too long
 
 	lane      *lane
+	size      int64       // for the round robin, see Core.begin
 	arrival   uint64      // order of submission; retries keep it (S-A6)
 	submitted policy.Time // when it was submitted
 	started   policy.Time // when the attempt in flight was admitted

@@ -15,6 +15,9 @@ func (c *Core) submit(e *Entry) {
 	e.coolBase = l.cool.Spent(c.now)
 	c.arrivals++
 	c.unsettled++
+	e.size = c.limits.sizeOf(e)
+	c.quantum = max(c.quantum, e.size)
+	c.raise(e.Priority)
 	if e.Deadline > 0 {
 		c.deadline.push(int64(e.Deadline), e.arrival, e)
 	}
@@ -39,19 +42,25 @@ func (c *Core) expire(e *Entry) {
 
 // laneOf returns the lane of key, which it makes if need be.
 func (c *Core) laneOf(key string) *lane {
-	l := c.lanes[key]
-	if l == nil {
-		l = &lane{
-			key:     key,
-			ready:   newReadyQueue(),
-			circuit: policy.NewCircuit(c.breaker, c.workers, c.random.unit),
-			own:     c.limits.newOwn(c.now),
-			wakePos: -1,
-			number:  c.laneSeq,
-		}
-		c.laneSeq++
-		c.lanes[key] = l
+	if l := c.lanes[key]; l != nil {
+		return l
 	}
+	var l *lane
+	if n := len(c.spare); n > 0 { // where jobs come one at a time, every one makes a lane and drops it
+		l, c.spare = c.spare[n-1], c.spare[:n-1]
+	} else {
+		l = new(lane)
+	}
+	*l = lane{
+		key:     key,
+		ready:   l.ready, // its queues are empty
+		circuit: policy.NewCircuit(c.breaker, c.workers, c.draw),
+		own:     c.limits.renewOwn(l.own, c.now),
+		wakePos: -1,
+		number:  c.laneSeq,
+	}
+	c.laneSeq++
+	c.lanes[key] = l
 	return l
 }
 
@@ -97,8 +106,8 @@ func (c *Core) drop(e *Entry, reason Reason) {
 	switch l := e.lane; e.state {
 	case Queued:
 		l.ready.remove(e)
-		if l.ready.len == 0 && l.inRing {
-			c.ring.remove(l)
+		if l.ready.len == 0 {
+			c.unplace(l)
 		}
 		c.settle(e, reason)
 		c.touch(l) // a job behind it may pass where this one could not
@@ -155,6 +164,9 @@ func (c *Core) lanesInOrder() []*lane {
 	return slices.SortedFunc(maps.Values(c.lanes), func(a, b *lane) int { return cmp.Compare(a.number, b.number) })
 }
 
+// spareLanes is how many dropped lanes are kept for keys to come.
+const spareLanes = 64
+
 // retire forgets a lane that cannot be told from a new one (S-A9).
 func (c *Core) retire(l *lane) {
 	if !l.deserted() || l.freshAt(c.now) > c.now {
@@ -164,5 +176,8 @@ func (c *Core) retire(l *lane) {
 		c.wakes.remove(l.wakePos)
 	}
 	delete(c.lanes, l.key)
+	if len(c.spare) < spareLanes {
+		c.spare = append(c.spare, l)
+	}
 	c.emit(Effect{Kind: Forgotten, Key: l.key})
 }

@@ -11,6 +11,7 @@ import (
 type limitSet struct {
 	rules    []policy.Limit
 	defaults []policy.Amount // costs of a job that names none
+	bursts   []uint64        // what makes a job's size, as Amounts; those of the beginning, or sizes would not compare
 	shared   []sharedLimit   // one bucket for all keys
 	perKey   []int           // indexes of the rules of which every lane has a bucket
 }
@@ -25,21 +26,24 @@ func newLimitSet(rules []policy.Limit) limitSet {
 	set := limitSet{rules: slices.Clone(rules)} // rates and bursts change
 	for i, rule := range rules {
 		set.defaults = append(set.defaults, rule.Cost())
+		bucket := policy.NewBucket(rule, 0)
+		set.bursts = append(set.bursts, uint64(bucket.Level())) // it is full
 		if rule.PerKey {
 			set.perKey = append(set.perKey, i)
 			continue
 		}
-		bucket := policy.NewBucket(rule, 0)
 		set.shared = append(set.shared, sharedLimit{index: i, bucket: &bucket})
 	}
 	return set
 }
 
-// newOwn returns the buckets of a new lane.
-func (s *limitSet) newOwn(now policy.Time) []policy.Bucket {
-	var own []policy.Bucket
-	for _, i := range s.perKey {
-		own = append(own, policy.NewBucket(s.rules[i], now))
+// renewOwn makes the buckets of a new lane, out of those of an old one if there are any.
+func (s *limitSet) renewOwn(own []policy.Bucket, now policy.Time) []policy.Bucket {
+	if own == nil {
+		own = make([]policy.Bucket, len(s.perKey))
+	}
+	for k, i := range s.perKey {
+		own[k].Renew(s.rules[i], now)
 	}
 	return own
 }

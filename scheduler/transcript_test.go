@@ -153,6 +153,8 @@ func (p *player) submit(name string, settings []string) *scheduler.Entry {
 			e.NotBefore = policy.Time(p.duration(value))
 		case "failfast":
 			e.FailFast = true
+		case "priority":
+			e.Priority = p.number(value)
 		default:
 			p.t.Fatalf("%s: no setting %q", p.where, word)
 		}
@@ -197,6 +199,8 @@ func (p *player) config(settings []string) scheduler.Config {
 		switch word {
 		case "workers":
 			cfg.Workers = p.number(value)
+		case "age":
+			cfg.AgeAfter = p.duration(value)
 		case "limit":
 			cfg.Limits = append(cfg.Limits, p.limit(parts))
 		case "retry":

@@ -1,0 +1,95 @@
+package scheduler
+
+import "slices"
+
+// readyJobs holds the jobs of a lane that could start now: a queue for each priority that has been used.
+type readyJobs struct {
+	queues   []*readyQueue // highest priority first
+	len      int
+	failFast int // how many of them won't wait for an open circuit
+}
+
+// queue returns the queue of a priority, which it makes if need be.
+func (r *readyJobs) queue(priority int) *readyQueue {
+	i := 0
+	for i < len(r.queues) && r.queues[i].priority > priority {
+		i++
+	}
+	if i == len(r.queues) || r.queues[i].priority != priority {
+		r.queues = slices.Insert(r.queues, i, newReadyQueue(priority))
+	}
+	return r.queues[i]
+}
+
+func (r *readyJobs) push(e *Entry, fresh bool) {
+	r.queue(e.Priority).push(e, fresh)
+	r.count(e, 1)
+}
+
+func (r *readyJobs) remove(e *Entry) {
+	r.queue(e.Priority).remove(e)
+	r.count(e, -1)
+}
+
+func (r *readyJobs) count(e *Entry, by int) {
+	r.len += by
+	if e.FailFast {
+		r.failFast += by
+	}
+}
+
+// all returns the jobs, in an order that depends on nothing but their history.
+func (r *readyJobs) all() []*Entry {
+	list := make([]*Entry, 0, r.len)
+	for _, q := range r.queues {
+		for i := range q.returned.nodes {
+			list = append(list, q.returned.nodes[i].item)
+		}
+		for e := q.fresh.first; e != nil; e = e.next {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// readyQueue holds the jobs of one lane and one priority that could start now, in order of arrival. Fresh ones come in that order and are a
+// list; those that come back from a wait are older than some of them and are a heap. The next is the older of the two
+// heads (S-A6).
+type readyQueue struct {
+	fresh    entryList
+	returned heap[*Entry]
+	priority int
+}
+
+func newReadyQueue(priority int) *readyQueue {
+	return &readyQueue{priority: priority, returned: heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }}}
+}
+
+func (q *readyQueue) push(e *Entry, fresh bool) {
+	e.fresh = fresh
+	if fresh {
+		q.fresh.pushBack(e)
+	} else {
+		q.returned.push(int64(e.arrival), 0, e)
+	}
+}
+
+func (q *readyQueue) remove(e *Entry) {
+	if e.fresh {
+		q.fresh.remove(e)
+	} else {
+		q.returned.remove(e.pos)
+	}
+}
+
+// head returns the job that is next, or nil.
+func (q *readyQueue) head() *Entry {
+	if q.returned.len() == 0 {
+		return q.fresh.first
+	}
+	back := q.returned.min().item
+	if q.fresh.first == nil || back.arrival < q.fresh.first.arrival {
+		return back
+	}
+	return q.fresh.first
+}

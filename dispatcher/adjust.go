@@ -29,7 +29,7 @@ func (d *Dispatcher) SetBurst(limit string, burst float64) error {
 // Observe takes the server's word for how much is left of a limit, in tokens: no more is in the bucket from now on. It can
 // only lower the level. key says whose bucket is meant where the limit is per key. The error is a [*policy.FieldError].
 func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
-	i, err := d.limitIndex(limit, remaining)
+	i, err := d.limitIndex(limit)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (d *Dispatcher) SetWorkers(n int) error {
 
 // changeLimit makes a change to one limit: first for those who submit, then for those who wait.
 func (d *Dispatcher) changeLimit(name string, change func(*policy.Limit), event func(i int) scheduler.Event) error {
-	i, err := d.limitIndex(name, name)
+	i, err := d.limitIndex(name)
 	if err != nil {
 		return err
 	}

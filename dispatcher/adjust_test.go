@@ -51,7 +51,7 @@ func TestAdjustRefusesNonsense(t *testing.T) {
 	} {
 		assert.ErrorIs(t, err, policy.ErrInvalid, name)
 	}
-	assert.ErrorContains(t, d.SetRate("call", policy.PerSecond(1)), `of a limit that exists: "calls"`)
+	assert.ErrorContains(t, d.SetRate("call", policy.PerSecond(1)), `limit "call" is unknown; it must be one that exists: "calls"`)
 }
 
 // Submit goes by the burst as it is now, and jobs that wait fail when it is lowered below their cost (S-L4).

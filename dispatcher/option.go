@@ -157,7 +157,7 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 }
 
 func (s *spec) setCost(d *Dispatcher, name string, tokens float64) error {
-	i, err := d.limitIndex(name, tokens)
+	i, err := d.limitIndex(name)
 	if err != nil {
 		return err
 	}
@@ -176,9 +176,8 @@ func (s *spec) setCost(d *Dispatcher, name string, tokens float64) error {
 	return limits[i].Admits(cost)
 }
 
-// limitIndex finds a limit by its name. The error for one that does not exist says which do; value is what was to be done
-// with it.
-func (d *Dispatcher) limitIndex(name string, value any) (int, error) {
+// limitIndex finds a limit by its name. The error for one that does not exist says which do.
+func (d *Dispatcher) limitIndex(name string) (int, error) {
 	names := make([]string, len(d.cfg.Limits))
 	for i, limit := range d.cfg.Limits {
 		if limit.Name == name {
@@ -188,9 +187,9 @@ func (d *Dispatcher) limitIndex(name string, value any) (int, error) {
 	}
 	allowed := "left out, because the dispatcher has no limits"
 	if len(names) > 0 {
-		allowed = "of a limit that exists: " + strings.Join(names, ", ")
+		allowed = "one that exists: " + strings.Join(names, ", ")
 	}
-	return 0, &policy.FieldError{Field: fmt.Sprintf("cost of limit %q", name), Value: value, Allowed: allowed}
+	return 0, &policy.FieldError{Field: fmt.Sprintf("limit %q", name), Value: "unknown", Allowed: allowed}
 }
 
 // checkCosts refuses a job that does not name a cost where one is required.

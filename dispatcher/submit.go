@@ -17,8 +17,10 @@ import (
 // be told. That context ends with the attempt; for a job that is to outlive it, pass context.WithoutCancel(ctx).)
 //
 // The error is about the submission, and then there is no future: [ErrClosed], [ErrQueueFull], [ErrTooManyKeys], the cause of
-// ctx, a [*policy.FieldError] for an option that makes no sense. Whatever happens later is told by the future. While the job's
-// circuit is open it waits, unless told otherwise by [WithWhenOpen] or Config.Breaker.
+// ctx, a [*policy.FieldError] for an option that makes no sense. Whatever happens later is told by the future.
+//
+// While the job's circuit is open it waits, without using up attempts, for as long as the backend is down: a context with a
+// deadline, [WithDeadline] or [WithWhenOpen] bounds that.
 func Submit[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Option) (*job.Future[T], error) {
 	t, err := newTask(ctx, d, fn, policy.Wait, options)
 	if err != nil {

@@ -73,7 +73,7 @@ func (h *header) CancelJob() job.Canceled {
 
 // SettleAttempt corrects what attempt n was charged for a limit.
 func (h *header) SettleAttempt(n int, limit string, actual float64) error {
-	i, err := h.d.limitIndex(limit, actual)
+	i, err := h.d.limitIndex(limit)
 	if err != nil {
 		return err
 	}

@@ -48,12 +48,13 @@ func Fatal(err error) error { return marked(err, markFatal, NoHint) }
 
 // Throttled marks err as a refusal for sending too much. The whole key cools down for after, the job is tried again
 // without using up an attempt, and the breaker takes no notice. A negative after ([NoHint]) means that the server did
-// not say; the key then backs off by itself, and a zero after means that it said "at once". A nil err stays nil.
+// not say; the key then backs off by itself, and a zero after means that it said "at once". Where retries are off, the job
+// that met it fails, and the key cools down all the same. A nil err stays nil.
 func Throttled(err error, after time.Duration) error { return marked(err, markThrottled, after) }
 
 // Unusable marks err as one that holds for the key and not for the job, such as a refused credential or an account out
 // of money: the key's circuit opens until it is reset (see [Breaker]), even where no breaker is configured. The job that
-// met it fails. A nil err stays nil.
+// met it fails; others of the key that would wait for the circuit then wait for the reset. A nil err stays nil.
 func Unusable(err error) error { return marked(err, markUnusable, NoHint) }
 
 // unbilledError says that the server has not charged for the attempt. It goes together with any mark.

@@ -151,7 +151,7 @@ func (s *settings) readKey(variable string) error {
 	case strings.ContainsFunc(s.key, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return fmt.Errorf("-api-key-env is %s, whose value holds a space, a line break or the like; allowed: a key without", variable)
 	case s.key == "":
-		return fmt.Errorf("-api-key-env is %s, which is not set; allowed: the name of an environment variable that holds the API key (any word will do for a server that asks for none)", variable)
+		return fmt.Errorf("%s is not set; export your API key in it (any word will do for a server that asks for none), or name another variable with -api-key-env", variable)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestRefused(t *testing.T) {
 		{"no input", "", []string{"-i", ""}, []string{"-i is missing", "stdin", "demo"}},
 		{"no output", "", []string{"-o", ""}, []string{`-o is ""`, "stdout"}},
 		{"argument", "", []string{"more.jsonl"}, []string{`"more.jsonl"`, "flags only"}},
-		{"key not set", "", []string{"-api-key-env", "LLMBATCH_TEST_NO_SUCH_KEY"}, []string{"-api-key-env", "LLMBATCH_TEST_NO_SUCH_KEY", "not set", "environment variable"}},
+		{"key not set", "", []string{"-api-key-env", "LLMBATCH_TEST_NO_SUCH_KEY"}, []string{"-api-key-env", "LLMBATCH_TEST_NO_SUCH_KEY", "not set", "is not set; export your API key"}},
 		{"two faults", "", []string{"-max-attempts", "0", "-timeout", "-1s"}, []string{"-max-attempts is 0", "\n-timeout is -1s"}},
 
 		// The input.

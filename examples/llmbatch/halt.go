@@ -13,13 +13,15 @@ type halt struct {
 	why  string // guarded by mu
 }
 
-// ask wishes for an end.
-func (h *halt) ask(code int, why string) {
+// ask wishes for an end, and reports whether it is the first to.
+func (h *halt) ask(code int, why string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.code == 0 || code == exitNotRecorded {
+	first := h.code == 0
+	if first || code == exitNotRecorded {
 		h.code, h.why = code, why
 	}
+	return first
 }
 
 func (h *halt) isAsked() bool {
@@ -40,9 +42,10 @@ func (b *batch) obey(ctx context.Context, cancel context.CancelFunc, signals <-c
 		return
 	case <-signals:
 	}
-	b.halt.ask(exitInterrupted, "interrupted")
-	go b.drain()
-	b.con.say("\nllmbatch: stopping; waiting up to %v for the requests under way (again to stop at once)", drainTime)
+	b.stop(exitInterrupted, "interrupted")
+	if !b.live {
+		b.con.say("\nllmbatch: stopping; waiting up to %v for the requests under way (again to stop at once)", drainTime)
+	}
 	select {
 	case <-ctx.Done():
 	case <-signals:

@@ -71,7 +71,7 @@ func start(args []string, con console) int {
 		return exitDone
 	default:
 		if !strings.HasPrefix(word, "-") {
-			con.say("llmbatch: unknown command %q; allowed: run, verify, fakellm (see llmbatch -h)", word)
+			con.say("llmbatch: unknown command %q; allowed: run, verify, fakellm (see llmbatch -h); a file is given with -i", word)
 			return exitUsage
 		}
 		return run(args, signals, con)

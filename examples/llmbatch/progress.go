@@ -34,6 +34,7 @@ func newDisplay(b *batch) *display {
 	}
 	switch mode {
 	case "bar":
+		b.live = true
 		d.done.Go(func() { showBar(b, d.end) })
 	case "plain":
 		d.done.Go(func() { every(5*time.Second, d.end, func() { b.con.say("%s", b.line()) }) })
@@ -102,24 +103,30 @@ func failed(c counts) string {
 
 // doing says what goes on and what is waited for.
 func (b *batch) doing(r report) string {
-	parts := []string{
-		fmt.Sprintf("%.1f req/s", float64(r.Requests)/max(r.Seconds, 0.001)),
-		fmt.Sprintf("%d in flight", r.InFlight),
-		fmt.Sprintf("%d to try again", r.Waiting),
-	}
-	if left := r.remaining(); left >= 0 {
-		parts = append(parts, clock(left)+" left")
-	}
-	if r.Throttled > 0 {
-		parts = append(parts, fmt.Sprintf("%d throttled", r.Throttled))
+	var parts []string
+	if b.halt.isAsked() {
+		parts = append(parts, fmt.Sprintf("stopping: %d under way, ^C stops at once", r.InFlight))
 	}
 	for _, key := range b.d.Snapshot().Keys {
 		switch {
 		case key.Circuit != policy.Closed:
-			parts = append(parts, fmt.Sprintf("%s circuit %v", key.Key, key.Circuit))
+			parts = append(parts, fmt.Sprintf("%s circuit %v: %s", key.Key, key.Circuit, b.tally.lastError()))
 		case key.Cooling > 0:
 			parts = append(parts, fmt.Sprintf("%s cooling down %v", key.Key, key.Cooling.Round(100*time.Millisecond)))
 		}
+	}
+	if len(parts) == 0 {
+		if left := r.remaining(); left >= 0 {
+			parts = append(parts, clock(left)+" to go")
+		}
+	}
+	parts = append(parts,
+		fmt.Sprintf("%.1f req/s", float64(r.Requests)/max(r.Seconds, 0.001)),
+		fmt.Sprintf("%d in flight", r.InFlight),
+		fmt.Sprintf("%d to try again", r.Waiting),
+	)
+	if r.Throttled > 0 {
+		parts = append(parts, fmt.Sprintf("%d throttled", r.Throttled))
 	}
 	return strings.Join(parts, ", ")
 }

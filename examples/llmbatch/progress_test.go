@@ -103,10 +103,10 @@ func TestProgressLine(t *testing.T) {
 		want string
 	}{
 		{"nothing yet", 0, counts{}, `^0:00  0/3 answered  0\.0 req/s, 0 in flight, 0 to try again$`},
-		{"under way", 10 * time.Second, counts{Answered: 1, Requests: 20}, `^0:10  1/3 answered  2\.0 req/s, 0 in flight, 0 to try again, 0:20 left$`},
+		{"under way", 10 * time.Second, counts{Answered: 1, Requests: 20}, `^0:10  1/3 answered  0:20 to go, 2\.0 req/s, 0 in flight, 0 to try again$`},
 		{"some failed", 90 * time.Second, counts{Answered: 1, Failed: 1, Requests: 90, Throttled: 4},
-			`^1:30  1/3 answered, 1 failed  1\.0 req/s, 0 in flight, 0 to try again, 0:45 left, 4 throttled$`},
-		{"hours", 2 * time.Hour, counts{Answered: 2}, `^2:00:00  2/3 answered  .*, 1:00:00 left$`},
+			`^1:30  1/3 answered, 1 failed  0:45 to go, 1\.0 req/s, 0 in flight, 0 to try again, 4 throttled$`},
+		{"hours", 2 * time.Hour, counts{Answered: 2}, `^2:00:00  2/3 answered  1:00:00 to go, .*$`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestProgressBar(t *testing.T) {
 		}()
 		stderr.await(t, "0/3 answered")
 		for range answered {
-			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}})
+			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}}, nil)
 		}
 		close(end)
 		<-done

@@ -59,6 +59,7 @@ type batch struct {
 	out    *batchfile.Writer
 	tally  tally
 	halt   halt
+	live   bool // a display owns the terminal: say nothing besides
 }
 
 // open makes everything ready to send the first prompt. Nothing has been sent when it fails.
@@ -99,9 +100,9 @@ func open(s settings, items []batchfile.Item, con console) (*batch, error) {
 func (b *batch) answerAll(signals <-chan os.Signal) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go b.obey(ctx, cancel, signals)
 	display := newDisplay(b)
 	defer display.stop()
+	go b.obey(ctx, cancel, signals)
 
 	perModel := func(item batchfile.Item) dispatcher.Spec { return dispatcher.Spec{Key: item.Model} }
 	for item := range dispatcher.Map(ctx, b.d, b.source(), b.answer, perModel, dispatcher.WithWindow(readAhead)) {
@@ -132,23 +133,27 @@ func (b *batch) source() iter.Seq[batchfile.Item] {
 func (b *batch) answer(ctx context.Context, item batchfile.Item) (chat.Answer, error) {
 	answer, err := b.client.Complete(ctx, item.Body)
 	b.tally.attempt(ctx, answer, err)
+	if b.tally.unreachable() {
+		b.stop(exitPaused, fmt.Sprintf("%s has never been reached: %v", b.baseURL, err))
+	}
 	return answer, err
+}
+
+// stop ends the run for everybody's sake: what is under way is finished, the rest stays as it is.
+func (b *batch) stop(code int, why string) {
+	if b.halt.ask(code, why) {
+		go b.drain()
+	}
 }
 
 // settle records what became of one prompt. It reports false when that failed.
 func (b *batch) settle(item dispatcher.Item[batchfile.Item, chat.Answer]) bool {
 	if pending(item.Err) {
-		b.tally.left()
 		return true
 	}
 	var refused *chat.Error
 	if errors.As(item.Err, &refused) && (refused.Class == chat.OutOfMoney || refused.Class == chat.BadKey) {
-		// No other prompt would fare better. What is under way is finished; the rest stays as it is.
-		b.tally.left()
-		if !b.halt.isAsked() {
-			b.halt.ask(exitPaused, refused.Error())
-			go b.drain()
-		}
+		b.stop(exitPaused, refused.Error()) // no other prompt would fare better
 		return true
 	}
 	record := recordOf(item)
@@ -156,7 +161,7 @@ func (b *batch) settle(item dispatcher.Item[batchfile.Item, chat.Answer]) bool {
 		b.halt.ask(exitNotRecorded, err.Error())
 		return false
 	}
-	b.tally.recorded(record)
+	b.tally.recorded(record, item.Err)
 	return true
 }
 

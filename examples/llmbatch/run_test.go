@@ -272,6 +272,19 @@ func TestLimitsPerModel(t *testing.T) {
 	api.mustHit(t, 5, 5)
 }
 
+// A URL at which nobody is: the run says so and ends, instead of waiting behind an open circuit for ever.
+func TestNobodyThere(t *testing.T) {
+	nobody := httptest.NewServer(nil)
+	nobody.Close() // its port is free now
+	r := newRun(t, nobody.URL, 30)
+	r.run(t, exitPaused, "-max-in-flight", "3")
+	for _, words := range []string{"stopped, 30 of 30 prompts are left", nobody.URL + " has never been reached", "connection refused"} {
+		if !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+	}
+}
+
 func TestKeyRefused(t *testing.T) {
 	const prompts, inFlight = 30, 3
 	api := fake(t, fakellm.Config{Keys: []string{"another"}, Latency: fakellm.Range{Min: 2 * time.Millisecond}})
@@ -284,7 +297,7 @@ func TestKeyRefused(t *testing.T) {
 	if _, err := os.Stat(r.out); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an output without a line was left behind, and the same command would be refused: %v", err)
 	}
-	for _, words := range []string{"paused, 30 of 30 prompts are left", "invalid_api_key", "Incorrect API key", "starts over"} {
+	for _, words := range []string{"stopped, 30 of 30 prompts are left", "invalid_api_key", "Incorrect API key", "starts over"} {
 		if !strings.Contains(r.stderr.String(), words) {
 			t.Errorf("%q is not said:\n%s", words, r.stderr)
 		}
@@ -319,7 +332,7 @@ func TestOutOfMoney(t *testing.T) {
 		mustAnswer(t, record, r.prompts[id])
 	}
 	r.verify(t, 2)
-	for _, words := range []string{"paused, 24 of 30 prompts are left", "insufficient_quota", "You exceeded your current quota."} {
+	for _, words := range []string{"stopped, 24 of 30 prompts are left", "insufficient_quota", "You exceeded your current quota."} {
 		if !strings.Contains(r.stderr.String(), words) {
 			t.Errorf("%q is not said:\n%s", words, r.stderr)
 		}

@@ -23,9 +23,12 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 	case exitNotRecorded:
 		b.con.say("llmbatch: a result could not be recorded, and nothing was sent after that: %s", why)
 	case exitPaused:
-		b.con.say("llmbatch: paused, %d of %d prompts are left: %s", c.Prompts-c.finished(), c.Prompts, why)
+		b.con.say("llmbatch: stopped, %d of %d prompts are left: %s", c.Prompts-c.finished(), c.Prompts, why)
 	case exitInterrupted:
 		b.con.say("llmbatch: interrupted, %d of %d prompts are left", c.Prompts-c.finished(), c.Prompts)
+		if last := b.tally.lastError(); last != "" && c.Answered == 0 {
+			b.con.say("llmbatch: nothing was answered; the last error: %s", last)
+		}
 	}
 	if code == exitNotRecorded || code == exitPaused || code == exitInterrupted {
 		b.con.say("llmbatch: a run cannot be continued yet: %s", b.again())
@@ -75,8 +78,8 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 	row("completion tokens", c.CompletionTokens, l.CompletionTokens)
 	row("time", c.took().Round(100*time.Millisecond), time.Duration(l.Elapsed*float64(time.Second)).Round(100*time.Millisecond))
 	_ = w.Flush() // to a terminal or a pipe of the user's: nowhere to say that it failed
-	if c.Failed > 0 {
-		_, _ = fmt.Fprintf(out, "failed for good: %s\n", b.tally.failures())
+	for _, line := range b.tally.failures() {
+		_, _ = fmt.Fprintf(out, "failed for good: %s\n", line)
 	}
 	if b.settings.out != "-" && c.finished() > 0 {
 		_, _ = fmt.Fprintf(out, "results are in %s\n", b.settings.out)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +17,35 @@ import (
 // tally counts what a run does. Its methods may be called from any goroutine.
 type tally struct {
 	mu     sync.Mutex
-	counts counts         // guarded by mu
-	kinds  map[string]int // guarded by mu; what has failed for good: its status or error code
+	counts counts              // guarded by mu
+	kinds  map[string]*failure // guarded by mu; what has failed for good, by status or error code
+	last   string              // guarded by mu; the latest error of an attempt
+	unsent int                 // guarded by mu; attempts that found no connection, until the first that did
+	sent   bool                // guarded by mu; some attempt has reached the server
+}
+
+// failure is one kind of failure.
+type failure struct {
+	count int
+	first string // what the first of them said
+}
+
+// enoughUnsent is how many attempts in a row find no server before a run that never reached it gives up: the URL is wrong,
+// or nobody is there.
+const enoughUnsent = 10
+
+// unreachable reports whether the server has never been reached, and has been tried often enough.
+func (t *tally) unreachable() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.sent && t.unsent >= enoughUnsent
+}
+
+// lastError returns what the latest failed attempt said; empty when none has.
+func (t *tally) lastError() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }
 
 // counts is the figures of a run at one moment.
@@ -27,7 +53,7 @@ type counts struct {
 	Prompts  int `json:"prompts"`
 	Answered int `json:"answered"`
 	Failed   int `json:"failed"` // each has its line
-	Left     int `json:"left"`   // given up because the run ended
+	Left     int `json:"left"`   // have no line yet
 
 	Requests         int   `json:"requests"`  // attempts that have ended
 	Retries          int   `json:"retries"`   // of them, all but the first of each prompt
@@ -53,6 +79,14 @@ func (t *tally) attempt(ctx context.Context, answer chat.Answer, err error) {
 	throttled := errors.As(err, &refused) && refused.Class == chat.Throttled
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if refused != nil && refused.Class == chat.Unsent {
+		t.unsent++
+	} else {
+		t.sent = true
+	}
+	if err != nil {
+		t.last = err.Error()
+	}
 	t.counts.Requests++
 	if attempt.N > 1 {
 		t.counts.Retries++
@@ -69,14 +103,14 @@ func (t *tally) attempt(ctx context.Context, answer chat.Answer, err error) {
 }
 
 // recorded counts a prompt whose line is written.
-func (t *tally) recorded(record batchfile.Record) {
+func (t *tally) recorded(record batchfile.Record, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case record.Error != nil:
-		t.fail(record.Error.Code)
+		t.fail(record.Error.Code, reasonOf(err))
 	case record.Response.StatusCode/100 != 2:
-		t.fail(fmt.Sprintf("HTTP %d", record.Response.StatusCode))
+		t.fail(fmt.Sprintf("HTTP %d", record.Response.StatusCode), reasonOf(err))
 	default:
 		t.counts.Answered++
 	}
@@ -84,37 +118,35 @@ func (t *tally) recorded(record batchfile.Record) {
 }
 
 // fail counts a prompt that has failed for good. mu is held.
-func (t *tally) fail(kind string) {
+func (t *tally) fail(kind, why string) {
 	t.counts.Failed++
 	if t.kinds == nil {
-		t.kinds = make(map[string]int)
+		t.kinds = make(map[string]*failure)
 	}
-	t.kinds[kind]++
+	if t.kinds[kind] == nil {
+		t.kinds[kind] = &failure{first: why}
+	}
+	t.kinds[kind].count++
 }
 
-// failures lists what has failed for good by kind, such as "3 HTTP 400, 1 unsent".
-func (t *tally) failures() string {
+// failures lists what has failed for good, a line for each kind, with what the first of it said.
+func (t *tally) failures() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(t.kinds)) {
-		list = append(list, fmt.Sprintf("%d %s", t.kinds[kind], kind))
+		list = append(list, fmt.Sprintf("%d × %s, the first: %s", t.kinds[kind].count, kind, t.kinds[kind].first))
 	}
-	return strings.Join(list, ", ")
-}
-
-// left counts a prompt that was given up.
-func (t *tally) left() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counts.Left++
+	return list
 }
 
 // now returns the figures of this moment.
 func (t *tally) now() counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.counts
+	c := t.counts
+	c.Left = c.Prompts - c.finished()
+	return c
 }
 
 // finished is how many prompts have their line.

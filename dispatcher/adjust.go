@@ -9,8 +9,9 @@ import (
 )
 
 // SetRate changes how fast a limit's bucket fills, from now on. Jobs that wait for it are planned anew at once: none sleeps
-// on by the old rate. The buckets keep what they hold. A burst that was left to its default follows the rate. The error is
-// a [*policy.FieldError]: there is no such limit, or the rate makes no sense.
+// on by the old rate. The buckets keep what they hold, as far as it fits: a burst that was left to its default follows the
+// rate, as if by SetBurst, save to Blocked and Unlimited. The error is a [*policy.FieldError]: there is no such limit, or
+// the rate makes no sense.
 func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
 	return d.changeLimit(limit, func(l *policy.Limit) { l.Rate = rate }, func(i int) scheduler.Event {
 		return scheduler.Event{Kind: scheduler.SetRate, Limit: i, Rate: rate}

@@ -92,7 +92,9 @@ func (d *Dispatcher) receive(m *message) {
 		h.accepted = d.loop.now
 		d.keys.add(h.entry.Key)
 	case scheduler.Cancel:
-		h.ended, h.expired = m.err, m.expired
+		if h.entry.State() < scheduler.Detached { // or it is over, and has ended for another reason
+			h.ended, h.expired = m.err, m.expired
+		}
 	case scheduler.Done:
 		d.record(h, m)
 	default:
@@ -128,7 +130,7 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 		d.settle(e)
 	case scheduler.Signal:
 		h := e.Entry.Owner.(jobTask).head()
-		h.callOff(h.entry.Runs(), h.signalCause(e.Reason))
+		h.callOff(e.Attempt, h.signalCause(e.Reason))
 		d.loop.chores = append(d.loop.chores, h)
 	case scheduler.Opened:
 		if e.Entry != nil {

@@ -63,7 +63,7 @@ func (s Spec) options() []Option {
 // ctx ends, or the dispatcher is closed, no more is read from the source, and what has been read ends with an error.
 //
 // per says what is particular to one element, such as its key; nil when nothing is. The source is read, and per and the
-// loop's body run, on the goroutine that ranges. While a job's circuit is open it waits, as
+// loop's body run, on the goroutine that ranges: while the source keeps it waiting, nothing is yielded. While a job's circuit is open it waits, as
 // with [Submit].
 func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[In, Out]] {
 	return func(yield func(Item[In, Out]) bool) {

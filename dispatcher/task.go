@@ -41,12 +41,14 @@ type header struct {
 	expired  bool        // loop only; ctx has ended because of its deadline
 	idle     bool        // loop only; the attempt in flight was called off before its function was called
 
-	mu      sync.Mutex
-	begun   int                     // guarded by mu; the latest attempt whose function has been called
-	cancel  context.CancelCauseFunc // guarded by mu; of the attempt that runs; nil when none does
-	over    error                   // guarded by mu; why no further attempt is to run; nil while the job is wanted
-	unwatch func() bool             // guarded by mu; ends the watch on ctx; nil when there is none
-	settled bool                    // guarded by mu; nobody needs to watch any more
+	mu       sync.Mutex
+	begun    int                     // guarded by mu; the latest attempt whose function has been called
+	cancel   context.CancelCauseFunc // guarded by mu; of the attempt that runs; nil when none does
+	over     error                   // guarded by mu; why no further attempt is to run; nil while the job is wanted
+	unwatch  func() bool             // guarded by mu; ends the watch on ctx; nil when there is none
+	settled  bool                    // guarded by mu; nobody needs to watch any more
+	settling int                     // guarded by mu; the attempt that spoken is about
+	spoken   uint64                  // guarded by mu; the limits, one bit each, whose cost it has corrected
 }
 
 // jobTask is a task whatever its T, as the loop sees it.
@@ -85,8 +87,24 @@ func (h *header) SettleAttempt(n int, limit string, actual float64) error {
 	if err != nil {
 		return err
 	}
-	h.d.mail.post(message{kind: scheduler.Correct, job: h, attempt: n, limit: i, amount: amount})
+	if h.firstWord(n, i) {
+		h.d.mail.post(message{kind: scheduler.Correct, job: h, attempt: n, limit: i, amount: amount})
+	}
 	return nil
+}
+
+// firstWord reports whether attempt n has not spoken of this limit before. The core would know, too; but a job that says it
+// again and again must not fill the mailbox.
+func (h *header) firstWord(n, limit int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.settling != n {
+		h.settling, h.spoken = n, 0
+	}
+	bit := uint64(1) << limit
+	first := h.spoken&bit == 0
+	h.spoken |= bit
+	return first
 }
 
 // run runs one admitted attempt on the goroutine that calls it, and tells the loop how it ended, come what may.
@@ -124,34 +142,46 @@ func (t *task[T]) run() {
 	t.end(n, err, outcome)
 }
 
-// begin returns the context of attempt n, or false when the job is not wanted any more (S-A7).
+// begin returns the context of attempt n, or false when the job is not wanted any more (S-A7). It calls methods of the
+// caller's context, so it holds no lock meanwhile: the loop may want it.
 func (h *header) begin(n int) (context.Context, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.over != nil {
-		return nil, false
-	}
 	if h.ctx.Err() != nil {
 		h.giveUp() // the watch on ctx may not have run yet, and without this the core would only try again
 		return nil, false
 	}
-	h.begun = n
-	ctx := job.WithSettler(h.ctx, job.Attempt{ID: h.id, N: n, Key: h.entry.Key, Dispatcher: h.d.name}, h)
-	ctx, h.cancel = context.WithCancelCause(ctx)
-	if !h.bound.IsZero() {
-		ctx = h.within(context.WithDeadline(ctx, h.bound))
+	ctx, cancel := h.attemptContext(n)
+	h.mu.Lock()
+	wanted := h.over == nil
+	if wanted {
+		h.begun, h.cancel = n, cancel
 	}
-	if h.timeout > 0 {
-		ctx = h.within(context.WithTimeoutCause(ctx, h.timeout, job.ErrAttemptTimeout))
+	h.mu.Unlock()
+	if !wanted {
+		cancel(nil)
 	}
-	return ctx, true
+	return ctx, wanted
 }
 
-// within makes h.cancel release a context with a timer, too. mu is held.
-func (h *header) within(ctx context.Context, stop context.CancelFunc) context.Context {
-	cancel := h.cancel
-	h.cancel = func(cause error) { cancel(cause); stop() }
-	return ctx
+// attemptContext makes the context of attempt n.
+func (h *header) attemptContext(n int) (context.Context, context.CancelCauseFunc) {
+	attempt := job.Attempt{ID: h.id, N: n, Key: h.entry.Key, Dispatcher: h.d.name}
+	ctx, cancel := context.WithCancelCause(job.WithSettler(h.ctx, attempt, h))
+	if !h.bound.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, h.bound)
+		cancel = both(cancel, stop)
+	}
+	if h.timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, h.timeout, job.ErrAttemptTimeout)
+		cancel = both(cancel, stop)
+	}
+	return ctx, cancel
+}
+
+// both cancels a context, and releases one with a timer below it.
+func both(cancel context.CancelCauseFunc, stop context.CancelFunc) context.CancelCauseFunc {
+	return func(cause error) { cancel(cause); stop() }
 }
 
 // watch has the job canceled when its context ends. The job may be settled by now.
@@ -161,11 +191,13 @@ func (h *header) watch() {
 	}
 	stop := context.AfterFunc(h.ctx, h.giveUp)
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.settled {
-		stop()
-	} else {
+	settled := h.settled
+	if !settled {
 		h.unwatch = stop
+	}
+	h.mu.Unlock()
+	if settled {
+		stop()
 	}
 }
 

@@ -20,6 +20,8 @@ type Bucket struct {
 	last   Time   // until when the refill has been credited
 	open   bool   // unlimited: never says no
 	floor  Amount // how low Settle may go
+	since  Time   // when open was last changed; what was taken before is of another world
+	void   Time   // what was taken until then is not given back
 	peaks  []peak // how high the level stood, for GiveBack; falling levels, oldest first
 }
 
@@ -40,7 +42,7 @@ const maxPeaks = 16
 // NewBucket returns a full bucket for l, which must be valid, at the instant now.
 func NewBucket(l Limit, now Time) Bucket {
 	burst := amountOf(l.Capacity())
-	b := Bucket{burst: burst, level: burst, last: now, floor: math.MinInt64 / 2}
+	b := Bucket{burst: burst, level: burst, last: now, floor: math.MinInt64 / 2, void: -1}
 	if l.MaxDebt > 0 {
 		b.floor = -amountOf(l.MaxDebt)
 	}
@@ -65,13 +67,14 @@ func (b *Bucket) setRate(r Rate) {
 // SetRate changes the rate, which must be valid, from now on: what has come in until now came at the old one (S-L6).
 func (b *Bucket) SetRate(now Time, r Rate) {
 	b.Advance(now)
-	span := b.span
+	span, open := b.span, b.open
 	b.setRate(r)
 	hi, lo := bits.Mul64(b.part, b.span) // the fraction of an Amount that has come in is kept, over the new span
 	b.part, _ = bits.Div64(hi, lo, span)
-	for i := range b.peaks { // on the safe side
-		b.peaks[i].level, b.peaks[i].part = b.peaks[i].level+1, 0
+	if b.open != open {
+		b.since = now
 	}
+	b.forgetTakes()
 }
 
 // SetBurst changes the most that the bucket holds, in tokens; it must be valid. What is in it stays, as far as it fits: a
@@ -82,6 +85,7 @@ func (b *Bucket) SetBurst(now Time, burst float64) {
 	if b.level >= b.burst {
 		b.fill()
 	}
+	b.forgetTakes()
 }
 
 // Observe takes the server's word for how much is left: never more than that is in the bucket from now on. What the
@@ -90,16 +94,22 @@ func (b *Bucket) Observe(now Time, remaining Amount) {
 	b.Advance(now)
 	if remaining < b.level {
 		b.level, b.part = remaining, 0
+		b.forgetTakes()
 	}
 }
 
-// Settle corrects a charge: by is what it should have been beyond what it was, negative for a refund. It may go into debt,
-// down to the limit's MaxDebt, and never beyond full.
-func (b *Bucket) Settle(by Amount) {
-	if b.open {
+// forgetTakes makes GiveBack give nothing for what has been taken until now: what the bucket would hold without it can't be
+// told any more, and too little does no harm.
+func (b *Bucket) forgetTakes() { b.void, b.peaks = b.last, b.peaks[:0] }
+
+// Settle corrects the charge of a Take that was made at the instant taken: by is what it should have been beyond what it
+// was, negative for a refund. It may go into debt, down to the limit's MaxDebt, and never beyond full. What was taken while
+// the rate was unlimited cost nothing, and is not corrected.
+func (b *Bucket) Settle(by Amount, taken Time) {
+	if b.open || taken < b.since {
 		return
 	}
-	b.remember()
+	b.forgetTakes()
 	if by > 0 {
 		b.level = max(b.level-by, min(b.level, b.floor))
 		return
@@ -191,8 +201,10 @@ func (b *Bucket) mergePeaks() {
 // GiveBack undoes a Take, made at the instant taken, whose attempt never started: afterwards the bucket holds what it
 // would hold had nothing been taken (S-L1). That can be less than cost: what came in while there was room for it only
 // because of the Take would have been lost at a full bucket.
+//
+// After a correction or a change of the limit in between that cannot be told any more, and nothing is given back.
 func (b *Bucket) GiveBack(cost Amount, taken Time) {
-	if b.open || cost == 0 {
+	if b.open || cost == 0 || taken <= b.void || taken < b.since {
 		return
 	}
 	first := 0

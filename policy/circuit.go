@@ -138,9 +138,13 @@ func (c *Circuit) SetFull(full int) {
 	}
 }
 
-// Fresh reports whether the circuit cannot be told from a new one, save for its numbers of generations and trips.
-func (c *Circuit) Fresh(now Time) bool {
-	return c.state == Closed && c.mode == Automatic && c.failures == 0 && c.ramp == 0 && c.failedProbes == 0 && c.recent.recent(now).all == 0
+// FreshAt returns from when on the circuit cannot be told from a new one, save for its numbers of generations and trips, if
+// nothing is asked of it; [Never] if that takes the outcome of an attempt to come.
+func (c *Circuit) FreshAt(now Time) Time {
+	if c.state != Closed || c.mode != Automatic || c.failures > 0 || c.ramp > 0 || c.failedProbes > 0 {
+		return Never
+	}
+	return c.recent.emptyAt(now)
 }
 
 // Advance does what is due: an open circuit whose time is up becomes half open, a lease that has run out is a failed probe,

@@ -48,7 +48,7 @@ func (c *circuit) end(p policy.Pass, v policy.Verdict) bool {
 	return c.End(c.now, p, policy.Ending{Verdict: v})
 }
 
-func (c *circuit) fresh() bool { return c.Fresh(c.now) }
+func (c *circuit) fresh() bool { return c.FreshAt(c.now) <= c.now }
 
 func (c *circuit) reset() bool { return c.Set(policy.Automatic) }
 

@@ -7,12 +7,13 @@ import "time"
 // By number it remembers each of the last n. By age it keeps sums in ten slices, so what is forgotten is between nine
 // tenths and all of the window old.
 type samples struct {
-	ring  []sample // by number: the last len(ring), oldest at next
-	next  int
-	slice time.Duration // by age: length of a slice; 0: by number
-	sums  [sampleSlices]tally
-	first int64 // by age: number of the slice that sums[first%sampleSlices] holds; older ones are forgotten
-	total tally
+	ring   []sample // by number: the last len(ring), oldest at next
+	next   int
+	slice  time.Duration // by age: length of a slice; 0: by number
+	sums   [sampleSlices]tally
+	first  int64 // by age: number of the slice that sums[first%sampleSlices] holds; older ones are forgotten
+	latest int64 // by age: number of the slice that was added to last
+	total  tally
 }
 
 const sampleSlices = 10
@@ -67,7 +68,8 @@ func (m *samples) add(now Time, s sample) {
 		return
 	}
 	m.forget(now)
-	m.sums[m.number(now)%sampleSlices].add(s, 1)
+	m.latest = m.number(now)
+	m.sums[m.latest%sampleSlices].add(s, 1)
 	m.total.add(s, 1)
 }
 
@@ -77,6 +79,19 @@ func (m *samples) recent(now Time) tally {
 		m.forget(now)
 	}
 	return m.total
+}
+
+// emptyAt returns when everything will be forgotten, if nothing is added: now if it is, [Never] if it is remembered by
+// number.
+func (m *samples) emptyAt(now Time) Time {
+	switch {
+	case m.recent(now).all == 0:
+		return now
+	case m.slice == 0:
+		return Never
+	default:
+		return Time(m.latest+sampleSlices) * Time(m.slice)
+	}
 }
 
 func (m *samples) number(now Time) int64 { return int64(now) / int64(m.slice) }

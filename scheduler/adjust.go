@@ -2,35 +2,42 @@ package scheduler
 
 import "github.com/toller-go/toller/policy"
 
-// adjust changes a rule while jobs wait for it. All of them are looked at again in the admission that follows, so none
-// sleeps on by the old one (S-L6, S-C3).
+// adjust changes a rule while jobs wait for it. They are looked at again in the admission that follows, so none sleeps on by
+// the old rule (S-L6, S-C3): those that wait for what all share in any case, those of one key by touching its lane.
 func (c *Core) adjust(ev Event) {
 	switch ev.Kind {
 	case SetWorkers:
 		c.workers = ev.Workers // fewer than in flight pre-empts nothing, and grants nothing until below
 		for _, l := range c.lanesInOrder() {
 			l.circuit.SetFull(ev.Workers)
+			c.touch(l)
 		}
 	case SetRate:
-		c.limits.rules[ev.Limit].Rate = ev.Rate
+		rule := &c.limits.rules[ev.Limit]
+		rule.Rate = ev.Rate
 		c.eachBucket(ev.Limit, func(b *policy.Bucket) { b.SetRate(c.now, ev.Rate) })
-		if c.limits.rules[ev.Limit].Burst == 0 {
+		if rule.Burst == 0 && ev.Rate != policy.Blocked && ev.Rate != policy.Unlimited {
 			c.setBurst(ev.Limit) // it follows the rate
 		}
 	case SetBurst:
 		c.limits.rules[ev.Limit].Burst = ev.Burst
 		c.setBurst(ev.Limit)
 	case Observe:
-		if c.limits.rules[ev.Limit].PerKey {
-			c.limits.bucketOf(c.laneOf(ev.Key), ev.Limit).Observe(c.now, ev.Amount)
-		} else {
-			c.limits.bucketOf(nil, ev.Limit).Observe(c.now, ev.Amount)
-		}
+		c.observe(ev)
 	default:
 	}
-	for _, l := range c.lanesInOrder() {
-		c.touch(l)
+}
+
+// observe lowers one bucket to what its server says is left.
+func (c *Core) observe(ev Event) {
+	if !c.limits.rules[ev.Limit].PerKey {
+		c.limits.bucketOf(nil, ev.Limit).Observe(c.now, ev.Amount)
+		return
 	}
+	l := c.laneOf(ev.Key)
+	c.limits.bucketOf(l, ev.Limit).Observe(c.now, ev.Amount)
+	c.touch(l)
+	c.retire(l)
 }
 
 // setBurst gives every bucket of a limit the burst of its rule, and fails the jobs that this makes impossible (S-L4).
@@ -64,5 +71,7 @@ func (c *Core) eachBucket(limit int, do func(*policy.Bucket)) {
 	}
 	for _, l := range c.lanesInOrder() {
 		do(c.limits.bucketOf(l, limit))
+		c.touch(l)
+		c.retire(l)
 	}
 }

@@ -102,6 +102,9 @@ func (c *Core) leaveRing(l *lane, at policy.Time) {
 
 // schedule moves the lane's wake-up to the earliest instant at which something changes by itself.
 func (c *Core) schedule(l *lane) {
+	if l.retired {
+		return
+	}
 	at := l.circuit.NextWake()
 	if l.ready.len > 0 && !l.inRing {
 		at = min(at, l.gate)

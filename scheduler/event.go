@@ -81,11 +81,12 @@ func (k EffectKind) String() string {
 
 // Effect is one thing for the owner to do or to know.
 type Effect struct {
-	Kind   EffectKind
-	Reason Reason // Settle only
-	Entry  *Entry
-	Key    string
-	Until  policy.Time // Parked and Cooling; of Opened, and of Settle for CircuitOpen, when the circuit is next tested
+	Kind    EffectKind
+	Reason  Reason // of Settle and Signal
+	Entry   *Entry
+	Key     string
+	Until   policy.Time // Parked and Cooling; of Opened, and of Settle for CircuitOpen, when the circuit is next tested
+	Attempt int         // Signal only: which one is meant
 }
 
 // Reason says why a job is over.
@@ -106,6 +107,12 @@ const (
 	Aborted                          // by Abort
 	CostTooHigh                      // its cost is above the burst that a strict limit has by now
 )
+
+// ownEnd reports whether the job came to an end of its own, which says something about the backend (S-B9), and was not
+// called off.
+func (r Reason) ownEnd() bool {
+	return r == Succeeded || r == Failed || r == AttemptsUsedUp || r == ElapsedUsedUp
+}
 
 // String names the reason in lower case.
 func (r Reason) String() string {

@@ -28,7 +28,7 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	}
 	if detached {
 		e.state = Settled
-	} else if c.decide(e, out); e.state == Settled && l.circuit.EndJob(c.now, e.pass, ending) {
+	} else if reason := c.decide(e, out); reason.ownEnd() && l.circuit.EndJob(c.now, e.pass, ending) {
 		c.transition(l, e)
 	}
 	c.touch(l)
@@ -76,11 +76,11 @@ func (c *Core) throttle(l *lane, e *Entry, out policy.Outcome) {
 }
 
 // decide settles a job whose attempt has ended, or parks it until the next one. Everything that could speak against a
-// next attempt is asked now, before the wait and not after it (S-R6).
-func (c *Core) decide(e *Entry, out policy.Outcome) {
+// next attempt is asked now, before the wait and not after it (S-R6). It returns the reason, zero when the job goes on.
+func (c *Core) decide(e *Entry, out policy.Outcome) Reason {
 	if out.Verdict == policy.VerdictSuccess && !out.Retry {
 		c.settle(e, Succeeded)
-		return
+		return Succeeded
 	}
 	wait, reason := c.nextWait(e, out)
 	if reason == 0 {
@@ -88,9 +88,10 @@ func (c *Core) decide(e *Entry, out policy.Outcome) {
 	}
 	if reason != 0 {
 		c.settle(e, reason)
-		return
+		return reason
 	}
 	c.park(e, c.now.Add(wait))
+	return 0
 }
 
 // nextWait returns how long e waits for its next attempt, or the reason why there is none.
@@ -107,7 +108,7 @@ func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 		wait = r.ThrottleWait(e.throttles, e.prevWait, c.random.unit())
 	} else {
 		e.throttles = 0
-		if e.pass.Probe() && !e.FailFast {
+		if e.pass.Probe() && !e.FailFast && out.Verdict == policy.VerdictFailure {
 			// The failed probe of a waiting job uses none either (S-B7). But it goes behind those that wait by now: as
 			// the oldest it would be the next probe again, and one bad job could keep its key closed to all (S-A6).
 			e.arrival = c.arrivals

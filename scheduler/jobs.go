@@ -26,9 +26,6 @@ func (c *Core) submit(e *Entry) {
 	} else {
 		c.enqueue(e, true)
 	}
-	if !c.limits.admits(e) {
-		c.drop(e, CostTooHigh) // its owner has asked before, but a burst may have been lowered since
-	}
 }
 
 // expire ends a job whose deadline has come, unless its owner is about to cancel it and can say more.
@@ -74,6 +71,8 @@ func (c *Core) enqueue(e *Entry, fresh bool) {
 		c.drop(e, CircuitOpen)
 	case e.tooLate(max(c.now, l.cool.Until())):
 		c.drop(e, DeadlinePassed)
+	case !c.limits.admits(e):
+		c.drop(e, CostTooHigh) // its owner has asked before, but a burst may have been lowered since
 	default:
 		c.touch(l)
 	}
@@ -119,7 +118,7 @@ func (c *Core) drop(e *Entry, reason Reason) {
 		c.touch(l)
 		c.retire(l)
 	case Running:
-		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason}) // first: nothing may begin for a job that is settled
+		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason, Attempt: e.runs}) // first: nothing may begin for a job that is settled
 		c.settle(e, reason)
 		e.state = Detached
 	case Unknown, Detached, Settled:
@@ -169,9 +168,10 @@ const spareLanes = 64
 
 // retire forgets a lane that cannot be told from a new one (S-A9).
 func (c *Core) retire(l *lane) {
-	if !l.deserted() || l.freshAt(c.now) > c.now {
+	if l.retired || !l.deserted() || l.freshAt(c.now) > c.now {
 		return
 	}
+	l.retired = true
 	if l.wakePos >= 0 {
 		c.wakes.remove(l.wakePos)
 	}

@@ -21,6 +21,7 @@ type lane struct {
 	gate       policy.Time // not in the ring: when its own gates are to be looked at again
 	wakePos    int32       // index among the wake-ups; -1 when it has none
 	number     uint64      // order of creation, the tie-break among wake-ups
+	retired    bool        // it has been dropped, and may become another key's
 }
 
 // deserted reports whether nothing in the core refers to the lane's work any more.
@@ -29,11 +30,8 @@ func (l *lane) deserted() bool { return l.ready.len == 0 && l.parked == 0 && l.i
 // freshAt returns from when on the lane cannot be told from a new one (S-A9) if nothing is asked of it; now if it can't be
 // already, [policy.Never] if that depends on the outcome of an attempt to come.
 func (l *lane) freshAt(now policy.Time) policy.Time {
-	if !l.circuit.Fresh(now) {
-		return policy.Never
-	}
 	l.cool.Advance(now)
-	at := max(now, l.cool.IdleAt())
+	at := max(now, l.cool.IdleAt(), l.circuit.FreshAt(now))
 	for i := range l.own {
 		l.own[i].Advance(now)
 		at = max(at, l.own[i].FullAt())

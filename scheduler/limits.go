@@ -109,7 +109,7 @@ func (s *limitSet) correct(now policy.Time, e *Entry, limit int, actual policy.A
 	e.corrected |= bit
 	b := s.bucketOf(e.lane, limit)
 	b.Advance(now)
-	b.Settle(actual - s.costs(e)[limit])
+	b.Settle(actual-s.costs(e)[limit], e.started)
 }
 
 // refund takes back what an attempt was charged for all limits that are settled.

@@ -20,6 +20,6 @@
 //
 // # Cost
 //
-// Advancing a bucket and taking from it is integer arithmetic of a few nanoseconds; nothing in the machines allocates
-// once they have been made.
+// Advancing a bucket and taking from it is integer arithmetic of a few nanoseconds. In steady state the machines allocate
+// nothing: what a bucket remembers for giving back, and a circuit of its probes, is kept and used again.
 package policy

@@ -13,7 +13,7 @@ import (
 // rate, as if by SetBurst, save to Blocked and Unlimited. The error is a [*policy.FieldError]: there is no such limit, or
 // the rate makes no sense.
 func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
-	return d.changeLimit(limit, func(l *policy.Limit) { l.Rate = rate }, func(i int) scheduler.Event {
+	return d.changeLimit(limit, func(l *policy.Limit) { *l = l.WithRate(rate) }, func(i int) scheduler.Event {
 		return scheduler.Event{Kind: scheduler.SetRate, Limit: i, Rate: rate}
 	})
 }

@@ -34,6 +34,16 @@ type Limit struct {
 	MaxDebt float64
 	// PerKey gives every key a bucket of its own. Defaults to one bucket shared by all keys.
 	PerKey bool
+
+	kept float64 // what Capacity was before WithRate made the rate one that says nothing of it
+}
+
+// WithRate returns l with another rate. A burst that is left to its default follows it, save to Blocked and Unlimited, of
+// which a second holds nothing in particular: then it stays as it was.
+func (l Limit) WithRate(r Rate) Limit {
+	l.kept = l.Capacity()
+	l.Rate = r
+	return l
 }
 
 // Validate returns nil, or one [*FieldError] for each field that makes no sense, joined.
@@ -71,7 +81,7 @@ func (l Limit) Capacity() float64 {
 	case l.Burst != 0:
 		return l.Burst
 	case l.Rate == Blocked || l.Rate == Unlimited:
-		return 1
+		return math.Max(1, l.kept)
 	default:
 		return math.Min(math.Max(1, l.Rate.perSecond()), maxTokens)
 	}

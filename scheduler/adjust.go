@@ -11,12 +11,13 @@ func (c *Core) adjust(ev Event) {
 		for _, l := range c.lanesInOrder() {
 			l.circuit.SetFull(ev.Workers)
 			c.touch(l)
+			c.retire(l)
 		}
 	case SetRate:
-		rule := &c.limits.rules[ev.Limit]
-		rule.Rate = ev.Rate
+		rule := c.limits.rules[ev.Limit].WithRate(ev.Rate)
+		c.limits.rules[ev.Limit] = rule
 		c.eachBucket(ev.Limit, func(b *policy.Bucket) { b.SetRate(c.now, ev.Rate) })
-		if rule.Burst == 0 && ev.Rate != policy.Blocked && ev.Rate != policy.Unlimited {
+		if rule.Burst == 0 {
 			c.setBurst(ev.Limit) // it follows the rate
 		}
 	case SetBurst:

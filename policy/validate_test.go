@@ -297,7 +297,7 @@ func TestLimitAdmits(t *testing.T) {
 
 // S-L4: a strict limit admits a cost equal to its burst, however the two are written.
 func TestLimitAdmitsItsBurst(t *testing.T) {
-	for i := 1; i < 300_000; i++ {
+	for i := 1; i < 300_000; i += 7 {
 		tokens := float64(i) / 1000
 		cost, err := policy.AmountOf("cost", tokens)
 		require.NoError(t, err)

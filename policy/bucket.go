@@ -5,12 +5,14 @@ import (
 	"math/bits"
 )
 
-// Bucket is the running state of one [Limit]: a token bucket in exact arithmetic (S-L8).
+// Bucket is the running state of one [Limit]: a token bucket in exact arithmetic (S-L8), and the window of a limit that is
+// sliding.
 //
 // What it holds is a whole number of Amounts plus a fraction kept as a numerator over the rate's span, so that refilling
 // a billion times in small steps gives the same as refilling once. Products are taken in 128 bits and cannot overflow.
 //
-// A Bucket has one owner, which tells it the time; time that runs backwards is taken to stand still (S-L7).
+// A Bucket has one owner, which tells it the time; time that runs backwards is taken to stand still (S-L7). Don't copy one
+// from which something was taken: copies share memory. Renew makes one that doesn't.
 type Bucket struct {
 	amount uint64 // tokens per span, as an Amount; 0 when blocked
 	span   uint64 // nanoseconds
@@ -23,38 +25,36 @@ type Bucket struct {
 	since  Time   // when open was last changed; what was taken before is of another world
 	void   Time   // what was taken until then is not given back
 	peaks  []peak // how high the level stood, for GiveBack; falling levels, oldest first
+
+	window *window // nil when the limit is not sliding
 }
 
-// peak is a level that the bucket reached before something was taken.
-type peak struct {
-	at    Time
-	level Amount
-	part  uint64 // of one Amount, as in Bucket
-}
-
-// below reports whether p is a lower level than q.
-func (p peak) below(q peak) bool { return p.level < q.level || p.level == q.level && p.part < q.part }
-
-// maxPeaks bounds what a bucket remembers for GiveBack. Beyond it the two become one that
-// differ least, on the safe side.
-const maxPeaks = 16
-
-// NewBucket returns a full bucket for l, which must be valid, at the instant now.
+// NewBucket returns a bucket for l, which must be valid, at the instant now. It is full, or holds what l's Initial says.
 func NewBucket(l Limit, now Time) Bucket {
-	burst := amountOf(l.Capacity())
-	b := Bucket{burst: burst, level: burst, last: now, floor: math.MinInt64 / 2, void: -1}
+	b := Bucket{burst: amountOf(l.Capacity()), level: l.initial(), last: now, floor: math.MinInt64 / 2, void: -1}
 	if l.MaxDebt > 0 {
 		b.floor = -amountOf(l.MaxDebt)
+	}
+	if l.Sliding {
+		b.window = &window{gone: -1}
+		b.window.setRate(now, l.pace())
 	}
 	b.setRate(l.Rate)
 	return b
 }
 
-// Renew makes b what NewBucket returns, and keeps its memory.
-func (b *Bucket) Renew(l Limit, now Time) {
-	peaks := b.peaks[:0]
-	*b = NewBucket(l, now)
-	b.peaks = peaks
+// Renew makes b a copy of like, advanced to now. It keeps b's own memory and shares none with like, which it leaves alone.
+//
+// like is a bucket from which nothing was ever taken, and of which no server was observed, while its rate and burst were
+// changed like those of all others. So b is as if it had been there since like was made: a key that shows up later does
+// not begin with like's Initial anew.
+func (b *Bucket) Renew(like *Bucket, now Time) {
+	peaks, window := b.peaks, b.window.renewed(like.window)
+	peaks = append(peaks[:0], like.peaks...)
+	*b = *like
+	b.peaks, b.window = peaks, window
+	b.void = -1 // nobody has taken anything from it
+	b.Advance(now)
 }
 
 func (b *Bucket) setRate(r Rate) {
@@ -62,9 +62,16 @@ func (b *Bucket) setRate(r Rate) {
 	if r.kind == ratePer {
 		b.amount, b.span = uint64(amountOf(r.amount)), uint64(r.span)
 	}
+	if b.window != nil {
+		b.window.setRate(b.last, r)
+	}
 }
 
 // SetRate changes the rate, which must be valid, from now on: what has come in until now came at the old one (S-L6).
+//
+// A sliding limit has another cap and another window from now on. What was charged before is not forgotten, nor is more of
+// it remembered: a longer window begins with what the shorter one held. Blocked leaves the window as it is. While the rate
+// is Unlimited there is no cap and nothing is charged, and what was taken before that is not corrected afterwards.
 func (b *Bucket) SetRate(now Time, r Rate) {
 	b.Advance(now)
 	span, open := b.span, b.open
@@ -72,7 +79,10 @@ func (b *Bucket) SetRate(now Time, r Rate) {
 	hi, lo := bits.Mul64(b.part, b.span) // the fraction of an Amount that has come in is kept, over the new span
 	b.part, _ = bits.Div64(hi, lo, span)
 	if b.open != open {
-		b.since = now
+		b.since = b.last
+		if b.window != nil {
+			b.window.gone = b.last // at this very instant there may be some that were charged and some that were not
+		}
 	}
 	b.forgetTakes()
 }
@@ -98,16 +108,18 @@ func (b *Bucket) Observe(now Time, remaining Amount) {
 	}
 }
 
-// forgetTakes makes GiveBack give nothing for what has been taken until now: what the bucket would hold without it can't be
-// told any more, and too little does no harm.
-func (b *Bucket) forgetTakes() { b.void, b.peaks = b.last, b.peaks[:0] }
-
 // Settle corrects the charge of a Take that was made at the instant taken: by is what it should have been beyond what it
 // was, negative for a refund. It may go into debt, down to the limit's MaxDebt, and never beyond full. What was taken while
 // the rate was unlimited cost nothing, and is not corrected.
+//
+// In the window of a sliding limit it is the charge at that instant that changes, if it still counts. MaxDebt has no say in
+// that: what was charged leaves the window in any case.
 func (b *Bucket) Settle(by Amount, taken Time) {
 	if b.open || taken < b.since {
 		return
+	}
+	if b.window != nil {
+		b.window.correct(b.last, by, taken)
 	}
 	b.forgetTakes()
 	if by > 0 {
@@ -127,6 +139,9 @@ func (b *Bucket) Advance(now Time) {
 	}
 	elapsed := uint64(now - b.last)
 	b.last = now
+	if b.window != nil {
+		b.window.expire(now)
+	}
 	if b.open || b.level >= b.burst {
 		return
 	}
@@ -149,111 +164,81 @@ func (b *Bucket) Advance(now Time) {
 
 func (b *Bucket) fill() { b.level, b.part = b.burst, 0 }
 
-// Level returns what the bucket holds as of the last Advance; negative while it is in debt.
-func (b *Bucket) Level() Amount { return b.level }
+// Level returns what the bucket holds as of the last Advance; negative while it is in debt. Where a limit is sliding and the
+// rest of its window is less, it is that.
+func (b *Bucket) Level() Amount {
+	if b.window == nil || b.open {
+		return b.level
+	}
+	return b.window.rest(b.level)
+}
 
-// FullAt returns when the bucket will hold all it can if nothing is taken: from then on it cannot be told from a new one.
-func (b *Bucket) FullAt() Time { return b.ReadyAt(b.burst) }
+// FullAt returns when the bucket will hold all it can, and its window nothing, if nothing is taken: from then on it cannot be
+// told from one that Renew makes. Of that one's model nothing was ever taken, so it is full by then too, whatever it held at
+// the start.
+func (b *Bucket) FullAt() Time {
+	at := b.filledAt(b.level, b.burst)
+	if b.window != nil {
+		at = max(at, b.window.emptyAt(b.last))
+	}
+	return at
+}
 
 // Has reports whether cost could be taken as of the last Advance. A cost above the burst needs a full bucket (S-L4), and
-// no cost at all needs nothing, not even that others have paid their debt.
-func (b *Bucket) Has(cost Amount) bool { return cost == 0 || b.open || b.level >= min(cost, b.burst) }
+// no cost at all needs nothing, not even that others have paid their debt. What would be too much for the window of a
+// sliding limit can't be taken from any bucket.
+func (b *Bucket) Has(cost Amount) bool {
+	return cost == 0 || b.open || b.level >= min(cost, b.burst) && (b.window == nil || b.window.has(cost))
+}
+
+// Allows reports whether cost could be taken, as of the last Advance, without delaying somebody who is to take other at the
+// instant at: whether other can still be taken then if cost is taken now, and nothing else until then. The instant must not
+// lie before the last Advance. Nothing is taken.
+func (b *Bucket) Allows(cost, other Amount, at Time) bool {
+	switch {
+	case !b.Has(cost):
+		return false
+	case b.open || other == 0:
+		return true
+	default:
+		return b.filledAt(b.level-cost, other) <= at && (b.window == nil || b.window.freeAt(b.last, other, cost) <= at)
+	}
+}
 
 // Take deducts cost, into debt if need be. The caller has asked Has in the same step.
 func (b *Bucket) Take(cost Amount) {
 	if b.open || cost == 0 {
 		return
 	}
-	b.remember()
+	b.remember(cost)
 	b.level -= cost
 }
 
-// remember notes how high the level stands. Lower levels of before say nothing that this one does not, and nor does this
-// one if it is lower than another of the same instant.
-func (b *Bucket) remember() {
-	p := peak{at: b.last, level: b.level, part: b.part}
-	n := len(b.peaks)
-	for n > 0 && !p.below(b.peaks[n-1]) {
-		n--
-	}
-	b.peaks = b.peaks[:n]
-	if n > 0 && b.peaks[n-1].at == p.at {
-		return
-	}
-	b.peaks = append(b.peaks, p)
-	if n == maxPeaks {
-		b.mergePeaks()
-	}
-}
-
-// mergePeaks makes two neighbours into one, as high as the older and as late as the younger.
-func (b *Bucket) mergePeaks() {
-	least := 1
-	for i := 2; i < len(b.peaks); i++ {
-		if b.peaks[i-1].level-b.peaks[i].level < b.peaks[least-1].level-b.peaks[least].level {
-			least = i
-		}
-	}
-	b.peaks[least-1].at = b.peaks[least].at
-	b.peaks = append(b.peaks[:least], b.peaks[least+1:]...)
-}
-
-// GiveBack undoes a Take, made at the instant taken, whose attempt never started: afterwards the bucket holds what it
-// would hold had nothing been taken (S-L1). That can be less than cost: what came in while there was room for it only
-// because of the Take would have been lost at a full bucket.
-//
-// After a correction or a change of the limit in between that cannot be told any more, and nothing is given back.
-func (b *Bucket) GiveBack(cost Amount, taken Time) {
-	if b.open || cost == 0 || taken <= b.void || taken < b.since {
-		return
-	}
-	first := 0
-	for first < len(b.peaks) && b.peaks[first].at <= taken {
-		first++
-	}
-	high := peak{level: b.level, part: b.part}
-	if first < len(b.peaks) {
-		top := b.peaks[first] // the others are lower
-		if high.below(top) {
-			high = top
-		}
-		for i := first; i < len(b.peaks); i++ {
-			b.lift(&b.peaks[i].level, &b.peaks[i].part, cost, top)
-		}
-		for first > 0 && !b.peaks[first].below(b.peaks[first-1]) {
-			b.peaks = append(b.peaks[:first-1], b.peaks[first:]...)
-			first--
-		}
-	}
-	b.lift(&b.level, &b.part, cost, high)
-}
-
-// lift raises a level by cost, or by as much as there was room for above high.
-func (b *Bucket) lift(level *Amount, part *uint64, cost Amount, high peak) {
-	room := b.burst - high.level
-	if cost < room {
-		*level += cost
-		return
-	}
-	*level += room
-	if *part < high.part {
-		*part += b.span
-		*level--
-	}
-	*part -= high.part
-}
-
 // ReadyAt returns the first instant at which Has(cost) is true if nothing else is taken: the last Advance when it is
-// true already, and [Never] when the rate is blocked.
+// true already, and [Never] when the rate is blocked or cost is more than any window of a sliding limit may hold.
 func (b *Bucket) ReadyAt(cost Amount) Time {
 	if b.Has(cost) {
 		return b.last
 	}
-	if b.amount == 0 {
+	at := b.filledAt(b.level, cost)
+	if b.window != nil {
+		at = max(at, b.window.freeAt(b.last, cost, 0))
+	}
+	return at
+}
+
+// filledAt returns the first instant at which the bucket has filled enough for cost, if at the last Advance it held level
+// and nothing is taken from it.
+func (b *Bucket) filledAt(level, cost Amount) Time {
+	need := min(cost, b.burst)
+	switch {
+	case b.open || level >= need:
+		return b.last
+	case b.amount == 0:
 		return Never
 	}
 	// The smallest elapsed with elapsed×amount + part ≥ missing×span, rounded up to a whole nanosecond.
-	missing := uint64(min(cost, b.burst) - b.level)
+	missing := uint64(need - level)
 	hi, lo := bits.Mul64(missing, b.span)
 	lo, borrow := bits.Sub64(lo, b.part, 0)
 	hi -= borrow

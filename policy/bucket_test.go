@@ -176,6 +176,11 @@ func TestBucketTimeRunningBackwards(t *testing.T) {
 	require.Equal(t, 2*token, b.Level())
 	require.Equal(t, at(12*time.Second), b.ReadyAt(token))
 	require.Equal(t, at(13*time.Second), b.ReadyAt(3*token))
+
+	b.SetRate(at(5*time.Second), policy.Unlimited) // at 12 s
+	b.SetRate(at(6*time.Second), policy.PerSecond(1))
+	b.Settle(-token, at(11*time.Second))
+	require.Equal(t, 2*token, b.Level(), "taken before the rate was unlimited")
 }
 
 // S-L3: in any window, what was charged is at most what came in, the burst, and how far one cost goes beyond the burst.

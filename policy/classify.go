@@ -51,6 +51,10 @@ type Outcome struct {
 // Whether it is tried again and what the breaker learns are separate questions: an unmarked error is a failure of the
 // backend, as is a transient one; Fatal, Neutral, Throttled and context.Canceled are neutral.
 //
+// A nil err is not asked for its result. One that is [Retry.Unwanted] is to be classified as an error instead, marked
+// [Transient], which a dispatcher makes of it (job.ResultError): a failure of the backend, tried again unless StopOn
+// says otherwise.
+//
 // It is called from the goroutine that ran the attempt, and so are the predicates.
 func (r *Retry) Classify(err error) Outcome {
 	if err == nil {
@@ -66,6 +70,10 @@ func (r *Retry) Classify(err error) Outcome {
 	}
 	return out
 }
+
+// Unwanted reports whether OnResult wants another attempt, though this one came back with result and without an error.
+// Without OnResult every result is good. It is called from the goroutine that ran the attempt.
+func (r *Retry) Unwanted(result any) bool { return r.OnResult != nil && r.OnResult(result) }
 
 // classifyMark decides by the outermost mark or, where there is none, by the kind of error.
 func classifyMark(err error) Outcome {

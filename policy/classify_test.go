@@ -162,6 +162,39 @@ func TestClassifyGivesPredicatesTheError(t *testing.T) {
 	assert.True(t, except.Classify(policy.Transient(io.EOF)).Retry)
 }
 
+// S-R10: a predicate over results sees each result as it is, and says which of them are no good; without one all are.
+func TestUnwanted(t *testing.T) {
+	var asked []any
+	r := policy.Retry{MaxAttempts: 3, OnResult: func(result any) bool {
+		asked = append(asked, result)
+		n, ok := result.(int)
+		return ok && n < 0
+	}}
+	require.NoError(t, r.Validate())
+	assert.True(t, r.Unwanted(-1))
+	assert.False(t, r.Unwanted(1))
+	assert.False(t, r.Unwanted("-1"))
+	assert.False(t, r.Unwanted(nil))
+	assert.Equal(t, []any{-1, 1, "-1", nil}, asked)
+
+	for _, without := range []policy.Retry{{}, {MaxAttempts: 3}} {
+		assert.False(t, without.Unwanted(-1))
+		assert.False(t, without.Unwanted(nil))
+	}
+}
+
+// S-R10: what an unwanted result becomes is a failure of the backend, is tried again whatever On says of it, and StopOn
+// beats that. The result predicate has no say over errors.
+func TestUnwantedIsTransient(t *testing.T) {
+	unwanted := policy.Transient(errPlain)
+	yes, no := func(error) bool { return true }, func(error) bool { return false }
+	never := func(any) bool { t.Error("asked about an error"); return true }
+	assert.Equal(t, transient, (&policy.Retry{OnResult: never}).Classify(unwanted))
+	assert.Equal(t, transient, (&policy.Retry{OnResult: never, On: no, StopOn: no}).Classify(unwanted))
+	assert.Equal(t, tried(transient, false), (&policy.Retry{OnResult: never, On: yes, StopOn: yes}).Classify(unwanted))
+	assert.Equal(t, succeeded, (&policy.Retry{OnResult: never}).Classify(nil), "that is for the dispatcher to ask, before")
+}
+
 func TestMarks(t *testing.T) {
 	marks := map[string]func(error) error{
 		"Transient":      policy.Transient,

@@ -21,5 +21,6 @@
 // # Cost
 //
 // Advancing a bucket and taking from it is integer arithmetic of a few nanoseconds. In steady state the machines allocate
-// nothing: what a bucket remembers for giving back, and a circuit of its probes, is kept and used again.
+// nothing: what a bucket remembers for giving back, and a circuit of its probes, is kept and used again. The window of a
+// sliding limit adds a few nanoseconds, and 24 bytes for each slice it holds: some 130 where charges come thick and fast.
 package policy

@@ -12,14 +12,27 @@ import (
 //
 // A cost above Burst is not impossible: it starts when the bucket is full and leaves it in debt, so that those behind pay
 // by waiting (S-L4). In any span of t seconds, what is charged is therefore at most t × rate + Burst + one oversized cost.
+// Sliding bounds it further.
 type Limit struct {
 	// Name is how costs refer to this limit. Required, and unique within a dispatcher.
 	Name string
 	// Rate is how fast the bucket fills. Required: there is no default that would not surprise somebody.
 	Rate Rate
-	// Burst is the most the bucket holds, in tokens, and what it holds at the start. Defaults to one second of Rate, at
-	// least 1.
+	// Burst is the most the bucket holds, in tokens. Defaults to one second of Rate, at least 1.
 	Burst float64
+	// Initial is what the bucket holds at the start, in tokens: a millionth to Burst, or [Empty] for nothing. Defaults to
+	// Burst, and then the first minute of PerMinute(100) with a Burst of 100 has room for 200.
+	Initial float64
+	// Sliding makes Rate hold in any window of its span as well, both ends included: PerMinute(100) then means at most 100
+	// in any 60 s, where the bucket alone has room for 100 and a Burst. The cap is strict: a cost above it is refused,
+	// whatever Burst is. A cost that is corrected counts as such from then on, at the instant at which it was charged; one
+	// that was estimated too low can exceed the cap by the difference, and then what costs anything waits until enough has
+	// left the window.
+	//
+	// A charge leaves the window when it is older than the span, or up to a 128th of the span later if others came within
+	// that. With a Burst of the rate's whole amount the window is all that binds, and that amount can start at once; with
+	// the default, starts are spread over the span. Needs a Rate with a span. Defaults to the bucket alone.
+	Sliding bool
 	// DefaultCost is what an attempt costs when its job names no cost for this limit, in tokens. Defaults to 1.
 	DefaultCost float64
 	// CostRequired makes Submit refuse a job that names no cost for this limit.
@@ -35,14 +48,23 @@ type Limit struct {
 	// PerKey gives every key a bucket of its own. Defaults to one bucket shared by all keys.
 	PerKey bool
 
-	kept float64 // what Capacity was before WithRate made the rate one that says nothing of it
+	paced Rate // what Rate was before WithRate made it one that has no span
 }
 
+// Empty is the [Limit.Initial] of a bucket that holds nothing at the start.
+const Empty = -1
+
 // WithRate returns l with another rate. A burst that is left to its default follows it, save to Blocked and Unlimited, of
-// which a second holds nothing in particular: then it stays as it was.
+// which a second holds nothing in particular: then it stays as it was. An Initial that does not fit any more is dropped.
+// A sliding limit may become Blocked or Unlimited this way, although Validate refuses one that never had a span.
 func (l Limit) WithRate(r Rate) Limit {
-	l.kept = l.Capacity()
+	if l.Rate.kind == ratePer {
+		l.paced = l.Rate
+	}
 	l.Rate = r
+	if l.Initial > l.Capacity() {
+		l.Initial = 0
+	}
 	return l
 }
 
@@ -69,21 +91,54 @@ func (l Limit) Validate() error {
 	if l.MaxDebt != 0 && !l.Settled {
 		fault("MaxDebt", l.MaxDebt, "left out, because only the costs of a settled limit are corrected")
 	}
-	if len(faults) == 0 && !l.CostRequired && l.Admits(l.Cost()) != nil {
-		fault("DefaultCost", l.Cost(), fmt.Sprintf("at most the burst of %g, because the limit is strict", l.Capacity()))
+	if l.Sliding && l.Rate.valid() && l.pace().kind != ratePer {
+		fault("Sliding", l.Sliding, fmt.Sprintf("left out, because a rate that is %v has no span", l.Rate))
+	}
+	most, burst := float64(maxTokens), "the burst"
+	if len(faults) == 0 { // otherwise there may be no telling
+		most = l.Capacity()
+		burst = fmt.Sprintf("the burst of %g", most)
+	}
+	if !(l.Initial == 0 || l.Initial == Empty || l.Initial >= 1.0/tokenUnit && l.Initial <= most) {
+		fault("Initial", l.Initial, fmt.Sprintf("a number of tokens from a millionth to %s, or Empty, or 0 for a full bucket", burst))
+	}
+	if len(faults) == 0 && !l.CostRequired {
+		if most := l.refusal(l.Cost()); most != "" {
+			fault("DefaultCost", l.Cost(), most)
+		}
 	}
 	return errors.Join(faults...)
 }
 
+// pace is Rate, or what it was before it became one without a span.
+func (l Limit) pace() Rate {
+	if l.Rate.kind == ratePer {
+		return l.Rate
+	}
+	return l.paced
+}
+
 // Capacity is Burst with its default, in tokens.
 func (l Limit) Capacity() float64 {
-	switch {
+	switch pace := l.pace(); {
 	case l.Burst != 0:
 		return l.Burst
-	case l.Rate == Blocked || l.Rate == Unlimited:
-		return math.Max(1, l.kept)
+	case pace.kind != ratePer:
+		return 1
 	default:
-		return math.Min(math.Max(1, l.Rate.perSecond()), maxTokens)
+		return math.Min(math.Max(1, pace.perSecond()), maxTokens)
+	}
+}
+
+// initial is Initial with its default.
+func (l Limit) initial() Amount {
+	switch l.Initial {
+	case 0:
+		return amountOf(l.Capacity())
+	case Empty:
+		return 0
+	default:
+		return amountOf(l.Initial)
 	}
 }
 
@@ -98,11 +153,21 @@ func (l Limit) Cost() Amount {
 // Admits returns nil when a job of this cost can be admitted at some time, and otherwise the [*FieldError] with which
 // Submit refuses it.
 func (l Limit) Admits(cost Amount) error {
-	if l.Strict && l.Rate != Unlimited && cost > amountOf(l.Capacity()) {
-		return &FieldError{
-			Field: fmt.Sprintf("cost of limit %q", l.Name), Value: cost,
-			Allowed: fmt.Sprintf("at most the burst of %g, because the limit is strict", l.Capacity()),
-		}
+	if most := l.refusal(cost); most != "" {
+		return &FieldError{Field: fmt.Sprintf("cost of limit %q", l.Name), Value: cost, Allowed: most}
 	}
 	return nil
+}
+
+// refusal says what a cost that can never be admitted must be instead, in words that follow "must be"; it is empty for
+// any other cost.
+func (l Limit) refusal(cost Amount) string {
+	switch {
+	case l.Strict && l.Rate != Unlimited && cost > amountOf(l.Capacity()):
+		return fmt.Sprintf("at most the burst of %g, because the limit is strict", l.Capacity())
+	case l.Sliding && l.Rate.kind == ratePer && cost > amountOf(l.Rate.amount):
+		return fmt.Sprintf("at most the %g that may be charged in any %v, because the limit is sliding", l.Rate.amount, l.Rate.span)
+	default:
+		return ""
+	}
 }

@@ -58,6 +58,10 @@ type Retry struct {
 	On func(error) bool
 	// StopOn, when set, makes errors final that would be retryable. It beats On.
 	StopOn func(error) bool
+	// OnResult, when set, makes results retryable that came without an error, such as an answer that is cut short. It is
+	// called with the function's result, on the goroutine that ran the attempt. A result it says yes to is treated
+	// like a [Transient] error, see [Retry.Classify].
+	OnResult func(result any) bool
 }
 
 // Off reports whether r allows no second attempt of any kind.
@@ -94,5 +98,5 @@ func (r *Retry) Validate() error {
 // configured reports whether any field but MaxAttempts is set.
 func (r *Retry) configured() bool {
 	return r.Delay != 0 || r.MaxDelay != 0 || r.Backoff != 0 || r.Jitter != (Jitter{}) || r.MaxElapsed != 0 || r.MaxHint != 0 ||
-		r.BeyondMaxHint != 0 || r.MaxThrottleWait != 0 || r.On != nil || r.StopOn != nil
+		r.BeyondMaxHint != 0 || r.MaxThrottleWait != 0 || r.On != nil || r.StopOn != nil || r.OnResult != nil
 }

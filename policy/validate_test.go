@@ -89,6 +89,28 @@ func TestLimitValidate(t *testing.T) {
 		{"strict, but costs are named", policy.Limit{Name: "a", Rate: ten, Burst: 0.5, Strict: true, CostRequired: true}, nil},
 		{"strict, cost above burst", policy.Limit{Name: "a", Rate: ten, Burst: 5, DefaultCost: 6, Strict: true}, []string{`Limit("a").DefaultCost`}},
 		{"strict, cost above default burst", policy.Limit{Name: "a", Rate: ten, DefaultCost: 11, Strict: true}, []string{`Limit("a").DefaultCost`}},
+		{"sliding (S-L3)", policy.Limit{Name: "a", Rate: ten, Sliding: true}, nil},
+		{"sliding, without a span", policy.Limit{Name: "a", Rate: policy.Blocked, Sliding: true}, []string{`Limit("a").Sliding`}},
+		{"sliding, unlimited", policy.Limit{Name: "a", Rate: policy.Unlimited, Sliding: true}, []string{`Limit("a").Sliding`}},
+		{"sliding, and the rate is at fault", policy.Limit{Name: "a", Sliding: true}, []string{`Limit("a").Rate`}},
+		{"sliding, blocked later", policy.Limit{Name: "a", Rate: ten, Sliding: true}.WithRate(policy.Blocked), nil},
+		{"sliding, lifted later", policy.Limit{Name: "a", Rate: ten, Sliding: true}.WithRate(policy.Blocked).WithRate(policy.Unlimited), nil},
+		{"sliding, default cost at the cap", policy.Limit{Name: "a", Rate: ten, Burst: 1, DefaultCost: 10, Sliding: true}, nil},
+		{"sliding, default cost above the cap", policy.Limit{Name: "a", Rate: ten, Burst: 99, DefaultCost: 11, Sliding: true}, []string{`Limit("a").DefaultCost`}},
+		{"sliding, default cost of 1 above the cap", policy.Limit{Name: "a", Rate: policy.PerSecond(0.5), Sliding: true}, []string{`Limit("a").DefaultCost`}},
+		{"sliding, but costs are named", policy.Limit{Name: "a", Rate: policy.PerSecond(0.5), Sliding: true, CostRequired: true}, nil},
+		{"empty at the start (S-L3)", policy.Limit{Name: "a", Rate: ten, Initial: policy.Empty}, nil},
+		{"full at the start", policy.Limit{Name: "a", Rate: ten, Initial: 10}, nil},
+		{"a millionth at the start", policy.Limit{Name: "a", Rate: ten, Burst: 1e-6, Initial: 1e-6}, nil},
+		{"more than full at the start", policy.Limit{Name: "a", Rate: ten, Initial: 10.5}, []string{`Limit("a").Initial`}},
+		{"more than the burst at the start", policy.Limit{Name: "a", Rate: ten, Burst: 2, Initial: 3}, []string{`Limit("a").Initial`}},
+		{"too little at the start", policy.Limit{Name: "a", Rate: ten, Initial: 1e-7}, []string{`Limit("a").Initial`}},
+		{"debt at the start", policy.Limit{Name: "a", Rate: ten, Initial: -2}, []string{`Limit("a").Initial`}},
+		{"start is not a number", policy.Limit{Name: "a", Rate: ten, Initial: math.NaN()}, []string{`Limit("a").Initial`}},
+		{"start is infinite", policy.Limit{Name: "a", Rate: ten, Initial: math.Inf(1)}, []string{`Limit("a").Initial`}},
+		{"a start that fits, and the burst is at fault", policy.Limit{Name: "a", Rate: ten, Burst: -1, Initial: 5}, []string{`Limit("a").Burst`}},
+		{"both start and burst at fault", policy.Limit{Name: "a", Rate: ten, Burst: -1, Initial: -5}, []string{`Limit("a").Burst`, `Limit("a").Initial`}},
+		{"a start that a later rate has no room for", policy.Limit{Name: "a", Rate: ten, Initial: 5}.WithRate(policy.PerSecond(2)), nil},
 		{
 			"all at once", policy.Limit{Rate: policy.PerSecond(-1), Burst: math.NaN(), DefaultCost: -2},
 			[]string{`Limit("").Name`, `Limit("").Rate`, `Limit("").Burst`, `Limit("").DefaultCost`},
@@ -118,6 +140,7 @@ func TestRetryValidate(t *testing.T) {
 		{"full", policy.Retry{
 			MaxAttempts: 5, Delay: 1, MaxDelay: math.MaxInt64, Backoff: math.MaxFloat64, Jitter: policy.JitterRange(0, math.MaxFloat64),
 			MaxElapsed: 1, MaxHint: 1, BeyondMaxHint: policy.HintCapped, MaxThrottleWait: 1, On: pass, StopOn: pass,
+			OnResult: func(any) bool { return true },
 		}, nil},
 		{"fixed delay", on(func(r *policy.Retry) { r.Backoff = 1 }), nil},
 		{"delay at its cap", on(func(r *policy.Retry) { r.Delay, r.MaxDelay = 5, 5 }), nil},
@@ -162,6 +185,7 @@ func TestRetryValidateForgottenMaxAttempts(t *testing.T) {
 		"MaxThrottleWait": {MaxThrottleWait: 1},
 		"On":              {On: pass},
 		"StopOn":          {StopOn: pass},
+		"OnResult":        {OnResult: func(any) bool { return true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, []string{"Retry.MaxAttempts"}, fields(t, r.Validate()))
@@ -293,6 +317,46 @@ func TestLimitAdmits(t *testing.T) {
 
 	strict.Strict = false
 	require.NoError(t, strict.Admits(math.MaxInt64))
+}
+
+// S-L3, S-L4: a sliding limit refuses what no window could ever hold, whatever its burst is, while its rate has a span.
+func TestLimitAdmitsSliding(t *testing.T) {
+	for _, burst := range []float64{0, 5, 1000} {
+		l := policy.Limit{Name: "tokens", Rate: policy.PerMinute(100), Burst: burst, Sliding: true}
+		require.NoError(t, l.Admits(100*token))
+		err := l.Admits(100*token + 1)
+		require.EqualError(t, err, `policy: cost of limit "tokens" is 100.000001; `+
+			"it must be at most the 100 that may be charged in any 1m0s, because the limit is sliding")
+		var fault *policy.FieldError
+		require.ErrorAs(t, err, &fault)
+		assert.Equal(t, 100*token+1, fault.Value)
+
+		require.NoError(t, l.WithRate(policy.Blocked).Admits(math.MaxInt64))
+		require.NoError(t, l.WithRate(policy.Unlimited).Admits(math.MaxInt64))
+		require.Error(t, l.WithRate(policy.Blocked).WithRate(policy.PerHour(100)).Admits(100*token+1))
+		require.NoError(t, l.WithRate(policy.PerHour(200)).Admits(200*token))
+	}
+	both := policy.Limit{Name: "tokens", Rate: policy.PerMinute(100), Burst: 5, Sliding: true, Strict: true}
+	require.NoError(t, both.Admits(5*token))
+	require.ErrorContains(t, both.Admits(6*token), "the burst of 5")
+}
+
+// S-L12: a default burst follows the rate, and stays what it was when the rate has no span; so does an Initial, as far as
+// it fits.
+func TestLimitWithRate(t *testing.T) {
+	l := policy.Limit{Name: "a", Rate: policy.PerSecond(10), Initial: 5}
+	assert.InDelta(t, 10, l.Capacity(), 0)
+	assert.InDelta(t, 20, l.WithRate(policy.PerSecond(20)).Capacity(), 0)
+	assert.InDelta(t, 10, l.WithRate(policy.Blocked).Capacity(), 0)
+	assert.InDelta(t, 10, l.WithRate(policy.Unlimited).WithRate(policy.Blocked).Capacity(), 0)
+	assert.InDelta(t, 2, l.WithRate(policy.Unlimited).WithRate(policy.PerSecond(2)).Capacity(), 0)
+	assert.InDelta(t, 5, l.WithRate(policy.Blocked).Initial, 0)
+	assert.InDelta(t, 5, l.WithRate(policy.PerSecond(5)).Initial, 0)
+	assert.InDelta(t, 0, l.WithRate(policy.PerSecond(4)).Initial, 0)
+	l.Burst = 7
+	assert.InDelta(t, 7, l.WithRate(policy.PerSecond(2)).WithRate(policy.Blocked).Capacity(), 0)
+	l.Initial = policy.Empty
+	assert.InDelta(t, policy.Empty, l.WithRate(policy.PerSecond(1)).Initial, 0)
 }
 
 // S-L4: a strict limit admits a cost equal to its burst, however the two are written.

@@ -1,53 +1,72 @@
 package scheduler
 
-import "github.com/toller-go/toller/policy"
+import (
+	"github.com/toller-go/toller/policy"
+)
 
 // adjust changes a rule while jobs wait for it. They are looked at again in the admission that follows, so none sleeps on by
-// the old rule (S-L6, S-C3): those that wait for what all share in any case, those of one key by touching its lane.
+// the old rule (S-L6, S-C3): those that wait for what keys share in any case, those of one key by touching its lane.
 func (c *Core) adjust(ev Event) {
 	switch ev.Kind {
 	case SetWorkers:
 		c.workers = ev.Workers // fewer than in flight pre-empts nothing, and grants nothing until below
-		for _, l := range c.lanesInOrder() {
-			l.circuit.SetFull(ev.Workers)
-			c.touch(l)
-			c.retire(l)
-		}
+		c.eachLane(func(l *lane) { l.circuit.SetFull(ev.Workers) })
+	case SetKeyWorkers:
+		c.keyWorkers = ev.Workers
+		c.eachLane(func(*lane) {})
+	case SetGroup:
+		c.groups[ev.Group].Workers = ev.Workers
 	case SetRate:
-		rule := c.limits.rules[ev.Limit].WithRate(ev.Rate)
-		c.limits.rules[ev.Limit] = rule
-		c.eachBucket(ev.Limit, func(b *policy.Bucket) { b.SetRate(c.now, ev.Rate) })
-		if rule.Burst == 0 {
-			c.setBurst(ev.Limit) // it follows the rate
-		}
+		c.setRate(ev.Limit, ev.Rate)
 	case SetBurst:
 		c.limits.rules[ev.Limit].Burst = ev.Burst
 		c.setBurst(ev.Limit)
+		c.failImpossible(ev.Limit)
 	case Observe:
 		c.observe(ev)
+	case Revise:
+		c.limits.rules[ev.Limit] = c.limits.buckets[ev.Limit].pool.rule
+		c.failImpossible(ev.Limit)
 	default:
 	}
 }
 
+func (c *Core) setRate(limit int, rate policy.Rate) {
+	rule := c.limits.rules[limit].WithRate(rate)
+	c.limits.rules[limit] = rule
+	c.eachBucket(limit, func(b *policy.Bucket) { b.SetRate(c.now, rate) })
+	if rule.Burst == 0 {
+		c.setBurst(limit) // it follows the rate
+	}
+	c.failImpossible(limit)
+}
+
+// setBurst gives every bucket of a limit the burst of its rule.
+func (c *Core) setBurst(limit int) {
+	capacity := c.limits.rules[limit].Capacity()
+	c.eachBucket(limit, func(b *policy.Bucket) { b.SetBurst(c.now, capacity) })
+}
+
 // observe lowers one bucket to what its server says is left.
 func (c *Core) observe(ev Event) {
-	if !c.limits.rules[ev.Limit].PerKey {
-		c.limits.bucketOf(nil, ev.Limit).Observe(c.now, ev.Amount)
+	if b := c.limits.buckets[ev.Limit]; b.Bucket != nil {
+		b.Observe(b.instant(c.now), ev.Amount)
 		return
 	}
-	l := c.laneOf(ev.Key)
+	l := c.laneOf(ev.Key, ev.Rules)
 	c.limits.bucketOf(l, ev.Limit).Observe(c.now, ev.Amount)
 	c.touch(l)
 	c.retire(l)
 }
 
-// setBurst gives every bucket of a limit the burst of its rule, and fails the jobs that this makes impossible (S-L4).
-func (c *Core) setBurst(limit int) {
-	rule := c.limits.rules[limit]
-	c.eachBucket(limit, func(b *policy.Bucket) { b.SetBurst(c.now, rule.Capacity()) })
+// failImpossible fails the jobs that cost more of a limit than it allows by now (S-L4).
+func (c *Core) failImpossible(limit int) {
+	if rule := &c.limits.rules[limit]; !rule.Strict && !rule.Sliding {
+		return
+	}
 	var impossible []*Entry
 	look := func(e *Entry) {
-		if rule.Admits(c.limits.costs(e)[limit]) != nil {
+		if c.limits.rules[limit].Admits(c.limits.costs(e)[limit]) != nil {
 			impossible = append(impossible, e)
 		}
 	}
@@ -64,14 +83,21 @@ func (c *Core) setBurst(limit int) {
 	}
 }
 
-// eachBucket calls do for every bucket of a limit: the one, or those of all lanes.
+// eachBucket calls do for every bucket of a limit that is this core's alone: the one, or those of all lanes and their model.
 func (c *Core) eachBucket(limit int, do func(*policy.Bucket)) {
-	if !c.limits.rules[limit].PerKey {
-		do(c.limits.bucketOf(nil, limit))
+	k := c.limits.own[limit]
+	if k < 0 {
+		do(c.limits.buckets[limit].Bucket)
 		return
 	}
+	do(&c.limits.models[k])
+	c.eachLane(func(l *lane) { do(&l.own[k]) })
+}
+
+// eachLane calls do for every lane, and has its gates looked at again.
+func (c *Core) eachLane(do func(*lane)) {
 	for _, l := range c.lanesInOrder() {
-		do(c.limits.bucketOf(l, limit))
+		do(l)
 		c.touch(l)
 		c.retire(l)
 	}

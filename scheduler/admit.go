@@ -3,60 +3,194 @@ package scheduler
 import "github.com/toller-go/toller/policy"
 
 // admit is the one door (S-A1): it starts whatever may start now. Every gate is looked at before anything is taken
-// (S-A2), in the order own gates of the lane, worker, shared limits, and the lanes take turns.
+// (S-A2): worker, own gates of the lane, shared limits and groups; and the lanes take turns.
+//
+// A job that lacks something of what keys share holds the line for that: for the rest of this turn it is kept from all whose
+// turn comes later (S-A5). Those who need nothing of it pass.
 func (c *Core) admit() {
-	c.line = policy.Never
+	for again := true; again; again = c.letGo {
+		c.admitOnce() // once more if somebody held the line who does not wait for that any more
+	}
+	c.queueUp()
+}
+
+func (c *Core) admitOnce() {
+	c.claim, c.line, c.letGo = claim{}, policy.Never, false
+	c.turn++
+	var held gates
 	for !c.paused && c.inFlight < c.workers {
-		l := c.front()
-		if l == nil {
-			return
+		e := c.next(held)
+		if e == nil {
+			break
 		}
-		e := c.head(l)
-		if !c.laneAdmits(l, e) {
-			continue // the lane has left the ring; it blocks nobody else (S-A5)
+		l, size := e.lane, e.size
+		if !c.laneAdmits(l) || !c.ownLimitsAdmit(e) {
+			continue // it has left the ring; it blocks nobody else
 		}
-		if c.begin(l); l.deficit < e.size {
+		if c.begin(l); l.deficit < size {
 			c.endTurn(l)
 			continue
 		}
-		if at := c.limits.sharedReadyAt(c.now, e); at > c.now {
-			c.line = at // e holds the line, and no tokens
-			return
+		if c.delaysElder(e) {
+			e.seat.passedOver = c.turn
+			c.line = min(c.line, c.claim.at)
+			continue
 		}
+		if lacks, at := c.lacking(e); !lacks.none() {
+			held = held.with(lacks)
+			e.seat.heldOn = c.turn
+			c.hold(&c.claim, e, lacks, at)
+			c.line = min(c.line, at)
+			continue
+		}
+		s := e.seat
 		c.start(l, e)
-		c.spend(l, e.size)
+		c.spend(s, size)
 	}
 }
 
-// laneAdmits looks at the gates that are the lane's own. If one is closed, the lane leaves the ring until it opens.
-func (c *Core) laneAdmits(l *lane, e *Entry) bool {
+// hold gives e a claim on what it lacks, unless somebody before it has one.
+func (c *Core) hold(first *claim, e *Entry, lacks gates, at policy.Time) {
+	if first.entry == nil {
+		*first = claim{entry: e, lacks: lacks, at: at}
+	}
+}
+
+// lacking returns those of the gates that keys share which have no room for e, and when they will have; [policy.Never] if
+// no time can tell.
+func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
+	at = c.now
+	costs := c.limits.costs(e)
+	for i, b := range c.limits.buckets {
+		cost := costs[i]
+		if b.Bucket == nil || cost == 0 {
+			continue
+		}
+		if free := c.freeAt(b, i, cost); free > c.now {
+			lacks.limits |= 1 << i
+			at = max(at, free)
+		}
+	}
+	if lacks.groups = c.fullGroups(e); lacks.groups != 0 {
+		// No time can tell. All its groups are kept for it: those that have room could be full when the others are not.
+		lacks.groups, at = e.Groups, policy.Never
+	}
+	return lacks, at
+}
+
+// freeAt returns when a job may take cost of a limit that keys share: now, unless there is too little, or it would delay a job
+// with a claim.
+func (c *Core) freeAt(b clockedBucket, limit int, cost policy.Amount) policy.Time {
+	b.Advance(b.instant(c.now))
+	at := c.now
+	first := c.claim.entry
+	switch {
+	case !b.Has(cost):
+		at = b.readyAt(cost)
+	case b.pool.blocks(c, cost):
+		at = policy.Never // until another core says so
+	case first != nil && c.claim.delayedBy(b, cost, c.limits.costs(first)[limit]):
+		at = c.claim.at
+	}
+	if at > c.now {
+		b.pool.refused(c)
+	}
+	return at
+}
+
+// laneAdmits looks at the gates that are the lane's own and the same for all its jobs. If one is closed, the lane leaves the
+// rings until it opens.
+func (c *Core) laneAdmits(l *lane) bool {
 	l.cool.Advance(c.now)
 	if l.cool.Undrawn() {
 		l.cool.Draw(c.now, l.ready.len, c.random.unit())
 	}
 	if at := l.cool.ReadyAt(); at > c.now {
-		c.leaveRing(l, at)
+		c.leave(l, at)
 		return false
 	}
 	if !l.circuit.Admits() {
 		// No instant to wait for: a transition of the circuit, or the end of an attempt, looks at the lane again.
-		c.leaveRing(l, policy.Never)
+		c.leave(l, policy.Never)
 		if l.circuit.Rejects() {
 			c.rejectFailFast(l)
 		}
 		return false
 	}
-	if at := c.limits.ownReadyAt(c.now, e); at > c.now {
-		c.leaveRing(l, at)
+	if c.full(l) {
+		c.leave(l, policy.Never) // the end of an attempt looks again
 		return false
 	}
 	return true
+}
+
+// ownLimitsAdmit looks at the lane's own limits. If e has to wait for one, its seat leaves the ring until then. Others of the
+// lane that do not need it may go on, as long as that does not delay the first one that waits.
+func (c *Core) ownLimitsAdmit(e *Entry) bool {
+	l, lacks, at := e.lane, gates{}, c.now
+	costs := c.limits.costs(e)
+	for k := range l.own {
+		l.own[k].Advance(c.now)
+	}
+	for i, k := range c.limits.own {
+		if k < 0 || costs[i] == 0 {
+			continue
+		}
+		if free := c.ownFreeAt(&l.own[k], e, i); free > c.now {
+			lacks.limits |= 1 << i
+			at = max(at, free)
+		}
+	}
+	if first := &l.claim; first.entry != nil && first.entry != e && first.lacks.meets(e.seat.needs) {
+		lacks, at = lacks.with(first.lacks), max(at, first.at)
+	}
+	if lacks.none() {
+		return true
+	}
+	c.hold(&l.claim, e, lacks, at)
+	e.seat.gate = at
+	c.unplace(e.seat)
+	c.schedule(l)
+	return false
+}
+
+// ownFreeAt is freeAt for one of the lane's own limits.
+func (c *Core) ownFreeAt(b *policy.Bucket, e *Entry, limit int) policy.Time {
+	cost, claim := c.limits.costs(e)[limit], &e.lane.claim
+	first := claim.entry
+	switch {
+	case !b.Has(cost):
+		return b.ReadyAt(cost)
+	case first != nil && first != e && claim.delayedBy(clockedBucket{Bucket: b}, cost, c.limits.costs(first)[limit]):
+		return claim.at
+	default:
+		return c.now
+	}
+}
+
+// delaysElder reports whether e would take of its lane's own limits what an older job of the lane, the first that waits for
+// something that keys share, is going to need.
+func (c *Core) delaysElder(e *Entry) bool {
+	first := c.claim.entry
+	if first == nil || first.lane != e.lane {
+		return false
+	}
+	for i, k := range c.limits.own {
+		if k < 0 || c.limits.costs(e)[i] == 0 {
+			continue
+		}
+		if c.claim.delayedBy(clockedBucket{Bucket: &e.lane.own[k]}, c.limits.costs(e)[i], c.limits.costs(first)[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // start takes from every gate and hands the attempt to the owner.
 func (c *Core) start(l *lane, e *Entry) {
 	l.ready.remove(e)
 	c.limits.take(e)
+	l.spending.Attempt(c.now)
 	e.pass = l.circuit.Start(c.now)
 	e.visit = l.cool.Start(c.now)
 	e.runs++
@@ -67,6 +201,9 @@ func (c *Core) start(l *lane, e *Entry) {
 	if e.pass.Probe() && l.circuit.Rejects() {
 		c.rejectFailFast(l) // all probes are out
 	}
+	if e == l.claim.entry {
+		c.touch(l) // what it kept from others of the lane is theirs
+	}
 }
 
 // takeOff and land keep count of the attempts in flight.
@@ -74,101 +211,12 @@ func (c *Core) takeOff(l *lane, e *Entry) {
 	c.flying.pushBack(e)
 	c.inFlight++
 	l.inFlight++
+	c.countInGroups(e, 1)
 }
 
 func (c *Core) land(l *lane, e *Entry) {
 	c.flying.remove(e)
 	c.inFlight--
 	l.inFlight--
-}
-
-// touch looks at a lane's gates again in the next admission, because something that may open one has happened.
-func (c *Core) touch(l *lane) {
-	if l.ready.len > 0 {
-		if !l.inRing {
-			l.gate = policy.Never
-		}
-		c.place(l)
-	}
-	c.schedule(l)
-}
-
-// leaveRing takes l out of the ring until the instant at, or until it is touched.
-func (c *Core) leaveRing(l *lane, at policy.Time) {
-	c.unplace(l)
-	l.gate = at
-	c.schedule(l)
-}
-
-// schedule moves the lane's wake-up to the earliest instant at which something changes by itself.
-func (c *Core) schedule(l *lane) {
-	if l.retired {
-		return
-	}
-	at := l.circuit.NextWake()
-	if l.ready.len > 0 && !l.inRing {
-		at = min(at, l.gate)
-	}
-	if l.ready.len > 0 {
-		at = min(at, c.risesAt(l))
-	}
-	if l.deserted() {
-		at = min(at, l.freshAt(c.now))
-	}
-	if l.wakePos >= 0 {
-		if policy.Time(c.wakes.nodes[l.wakePos].key) == at {
-			return
-		}
-		c.wakes.remove(l.wakePos)
-	}
-	if at != policy.Never {
-		c.wakes.push(int64(at), l.number, l)
-	}
-}
-
-// wake does what is due in l.
-func (c *Core) wake(l *lane) {
-	c.wakes.remove(l.wakePos)
-	if l.circuit.Advance(c.now) {
-		c.transition(l, nil)
-	}
-	c.touch(l)
-	c.retire(l)
-}
-
-// transition tells of the circuit's new state and turns away those who won't wait for it. cause is the job whose attempt
-// is to blame, or nil.
-func (c *Core) transition(l *lane, cause *Entry) {
-	kind := [...]EffectKind{policy.Closed: Closed, policy.Open: Opened, policy.HalfOpen: HalfOpened}[l.circuit.State()]
-	effect := Effect{Kind: kind, Entry: cause, Key: l.key}
-	if kind == Opened {
-		effect.Until = l.circuit.NextWake()
-	}
-	c.emit(effect)
-	if l.circuit.Rejects() {
-		c.rejectFailFast(l)
-	}
-	c.touch(l)
-}
-
-// rejectFailFast settles the jobs of l that are ready and won't wait for its circuit (S-B7).
-func (c *Core) rejectFailFast(l *lane) {
-	if l.ready.failFast == 0 {
-		return
-	}
-	for _, e := range l.ready.all() {
-		if e.FailFast {
-			c.drop(e, CircuitOpen)
-		}
-	}
-}
-
-// override hands the circuit of a key to a person, or back to its rule (S-B11).
-func (c *Core) override(key string, mode policy.Mode) {
-	l := c.laneOf(key)
-	if l.circuit.Set(mode) {
-		c.transition(l, nil)
-	}
-	c.touch(l)
-	c.retire(l)
+	c.countInGroups(e, -1)
 }

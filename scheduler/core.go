@@ -9,10 +9,17 @@ import (
 // Config is what a [Core] is made from. The rules must be valid; New does not check them again.
 type Config struct {
 	Workers int            // attempts in flight at once, at least 1
+	Groups  []Group        // in the order of the bits of Entry.Groups
 	Limits  []policy.Limit // in the order of Entry.Costs
+	Shared  []SharedUse    // limits of which other cores take too; they stand behind Limits in Entry.Costs
 	Retry   policy.Retry   // of jobs that bring none of their own
-	Breaker policy.Breaker // of every key
+	Budget  policy.Budget  // of every key
+	Breaker policy.Breaker // of every key, save those that bring their own
 	Seed    uint64         // of jitter
+
+	KeyWorkers int // attempts in flight at once of each key; 0 for no bound
+
+	Ticket func() uint64 // a greater number with each call from any of the cores that have limits in common; needed with Shared
 
 	AgeAfter time.Duration // how long a job waits before it rises a class of priority; 0 for never
 }
@@ -21,17 +28,23 @@ type Config struct {
 type Core struct {
 	workers  int
 	retry    policy.Retry
+	budget   policy.Budget
 	breaker  policy.Breaker
 	limits   limitSet
+	groups   []group
 	random   generator
 	draw     func() float64 // of random, for circuits
 	now      policy.Time
 	arrivals uint64
 
 	ageAfter time.Duration
-	top      int               // the highest priority that anybody has asked for
-	quantum  int64             // the largest size of a job there has been
-	rings    [classes]laneRing // lanes that have work and whose own gates are open, as far as is known, by class
+	top      int                  // the highest priority that anybody has asked for
+	quantum  int64                // the largest size of a job there has been
+	rings    [classes][]*seatRing // seats that have jobs and whose lane's own gates are open, as far as is known, by class
+	tickets  uint64
+	turn     uint64 // number of admissions
+
+	keyWorkers int
 
 	lanes    map[string]*lane
 	laneSeq  uint64
@@ -41,9 +54,16 @@ type Core struct {
 	deadline heap[*Entry] // by Deadline
 	flying   entryList    // attempts in flight, detached ones included
 
+	pools     []*Shared     // limits that other cores use too
+	newTicket func() uint64 // of all cores that use them
+	ticket    uint64        // in the lines of pools
+	claimed   *Entry        // the job that had the claim in the last turn
+
 	inFlight  int
 	unsettled int
-	line      policy.Time // when the job that holds the line for a shared limit may start
+	claim     claim       // of the first job that waits for what keys share
+	letGo     bool        // in this admission somebody held the line and does not any more
+	line      policy.Time // when the first of those that wait for what keys share may start
 	paused    bool
 	stopping  bool
 
@@ -55,8 +75,9 @@ func New(cfg Config) *Core {
 	c := &Core{
 		workers: cfg.Workers,
 		retry:   cfg.Retry,
+		budget:  cfg.Budget,
 		breaker: cfg.Breaker,
-		limits:  newLimitSet(cfg.Limits),
+		limits:  newLimitSet(cfg.Limits, cfg.Shared),
 		random:  generator{cfg.Seed},
 
 		ageAfter: cfg.AgeAfter,
@@ -68,6 +89,15 @@ func New(cfg Config) *Core {
 			moved: func(e *Entry, pos int32) { e.deadlinePos = pos },
 		},
 		line: policy.Never,
+
+		keyWorkers: cfg.KeyWorkers,
+		newTicket:  cfg.Ticket,
+	}
+	for _, g := range cfg.Groups {
+		c.groups = append(c.groups, group{Group: g})
+	}
+	for _, use := range cfg.Shared {
+		c.pools = append(c.pools, use.Limit)
 	}
 	c.draw = c.random.unit
 	return c
@@ -103,13 +133,13 @@ func (c *Core) Step(ev Event) {
 		c.dropWaiting(Aborted)
 		c.dropFlying(Aborted)
 	case Override:
-		c.override(ev.Key, ev.Mode)
+		c.override(ev.Key, ev.Rules, ev.Mode)
 	case Correct:
 		if ev.Entry.flies(ev.Attempt) {
 			c.limits.correct(c.now, ev.Entry, ev.Limit, ev.Amount)
 			c.touch(ev.Entry.lane)
 		}
-	case SetRate, SetBurst, Observe, SetWorkers:
+	case SetRate, SetBurst, Observe, Revise, SetWorkers, SetKeyWorkers, SetGroup:
 		c.adjust(ev)
 	}
 }

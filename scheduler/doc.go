@@ -15,13 +15,15 @@
 // the whole turn. An attempt is looked at by every gate before anything is taken from one (S-A2), so a refusal costs
 // nothing and there is nothing to give back.
 //
-// Each key has a lane: its queue, circuit, cooldown and own limits. Lanes whose own gates are open stand in a ring and
-// are served in turn; the others have left it until their gate's time or the event that opens it. What all lanes share,
-// workers and limits, is looked at last, and when it says no the turn ends: the job in front holds the line (S-A5).
+// Each key has a lane: its queues, circuit, cooldown and own limits. Its jobs sit together with those that pass the same
+// gates, and the seats stand in rings and are served in turn; those whose lane's own gates are closed have left the rings
+// until their gate's time or the event that opens it. What lanes share, workers, limits and groups, is looked at last, and
+// who finds too little holds the line for what it lacks: those behind who need it too are passed over, the others are not,
+// as long as that makes nobody in front wait longer (S-A5, see gates.go).
 //
 // # Concurrency
 //
-// A [Core] and its entries have one owner; calls must not overlap.
+// A [Core] and its entries have one owner; calls must not overlap. Cores that take from the same [Shared] limit have one lock.
 //
 // # Cost
 //

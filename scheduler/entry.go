@@ -39,11 +39,14 @@ type Entry struct {
 	Deadline  policy.Time     // when the job is settled at the latest; zero for never
 	NotBefore policy.Time     // before which it does not start; zero for at once
 	Retry     *policy.Retry   // nil for Config.Retry
+	Rules     *KeyRules       // of the key, if this is the job that makes its lane; nil for none
+	Groups    uint64          // those of Config.Groups that the job belongs to, one bit each
 	Priority  int             // from MinPriority to MaxPriority; higher goes first
 	FailFast  bool            // fails, rather than waits, while its circuit is open
 	Announced bool            // the owner posts a Cancel when the deadline comes; until then it only forbids what is too long
 
 	lane      *lane
+	seat      *seat
 	size      int64       // for the round robin, see Core.begin
 	arrival   uint64      // order of submission; retries keep it (S-A6)
 	submitted policy.Time // when it was submitted

@@ -11,26 +11,29 @@ type EventKind uint8
 
 // The events. Those about one job carry its Entry.
 const (
-	Tick       EventKind = iota // time has passed, and nothing else
-	Submit                      // a job has been accepted
-	Done                        // a started attempt has ended; Outcome says how
-	Unstarted                   // a started attempt never ran its function: all it took is given back (S-L1)
-	Cancel                      // the job is not wanted any more
-	Pause                       // admit nothing until Resume
-	Resume                      // admit again
-	Stop                        // settle all that is not running, and let nothing come back
-	Abort                       // settle everything
-	Override                    // hand the circuit of Key to Mode; Automatic forgets what it has counted
-	Correct                     // what the attempt in flight really costs of Limit is Amount
-	SetRate                     // Limit fills at Rate from now on
-	SetBurst                    // Limit holds Burst tokens from now on
-	Observe                     // the server says that no more than Amount is left of Limit, for Key if it is per key
-	SetWorkers                  // Workers attempts may be in flight from now on
+	Tick          EventKind = iota // time has passed, and nothing else
+	Submit                         // a job has been accepted
+	Done                           // a started attempt has ended; Outcome says how
+	Unstarted                      // a started attempt never ran its function: all it took is given back (S-L1)
+	Cancel                         // the job is not wanted any more
+	Pause                          // admit nothing until Resume
+	Resume                         // admit again
+	Stop                           // settle all that is not running, and let nothing come back
+	Abort                          // settle everything
+	Override                       // hand the circuit of Key to Mode; Automatic forgets what it has counted
+	Correct                        // what the attempt in flight really costs of Limit is Amount
+	SetRate                        // Limit fills at Rate from now on
+	SetBurst                       // Limit holds Burst tokens from now on
+	Observe                        // the server says that no more than Amount is left of Limit, for Key if it is per key
+	Revise                         // the rule of Limit, which other cores use too, has changed: fail what has become impossible
+	SetWorkers                     // Workers attempts may be in flight from now on
+	SetKeyWorkers                  // of each key that has no rule of its own, Workers attempts; 0 for no bound
+	SetGroup                       // of Group, Workers attempts
 )
 
 // String names the event in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override", "correct", "setrate", "setburst", "observe", "setworkers"}
+	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override", "correct", "setrate", "setburst", "observe", "revise", "setworkers", "setkeyworkers", "setgroup"}
 	if int(k) >= len(names) {
 		return fmt.Sprintf("EventKind(%d)", uint8(k))
 	}
@@ -45,12 +48,14 @@ type Event struct {
 	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale
 	Outcome policy.Outcome // Done only
 	Key     string         // Override and Observe
+	Rules   *KeyRules      // Override and Observe: of the key, if they make its lane; nil for none
 	Mode    policy.Mode    // Override only
-	Limit   int            // Correct, SetRate, SetBurst and Observe: index of the limit
+	Limit   int            // Correct, SetRate, SetBurst, Observe and Revise: index of the limit
 	Amount  policy.Amount  // Correct and Observe
 	Rate    policy.Rate    // SetRate only; valid
 	Burst   float64        // SetBurst only; tokens, valid
-	Workers int            // SetWorkers only; at least 1
+	Workers int            // SetWorkers, SetKeyWorkers and SetGroup; at least 1
+	Group   int            // SetGroup only: index of the group
 }
 
 // EffectKind says what the owner is to do or to know.
@@ -105,13 +110,14 @@ const (
 	Canceled                         // by a Cancel event
 	NotStarted                       // by Stop, before it could be run (again)
 	Aborted                          // by Abort
-	CostTooHigh                      // its cost is above the burst that a strict limit has by now
+	CostTooHigh                      // its cost is above what a strict or sliding limit allows by now
+	BudgetUsedUp                     // its key has had its share of retries
 )
 
 // ownEnd reports whether the job came to an end of its own, which says something about the backend (S-B9), and was not
 // called off.
 func (r Reason) ownEnd() bool {
-	return r == Succeeded || r == Failed || r == AttemptsUsedUp || r == ElapsedUsedUp
+	return r == Succeeded || r == Failed || r == AttemptsUsedUp || r == ElapsedUsedUp || r == BudgetUsedUp
 }
 
 // String names the reason in lower case.
@@ -119,7 +125,7 @@ func (r Reason) String() string {
 	names := [...]string{
 		"no reason", "succeeded", "failed", "attempts used up", "elapsed time used up", "throttled out", "hint too long",
 		"circuit open", "deadline passed", "canceled", "not started", "aborted",
-		"cost too high",
+		"cost too high", "budget used up",
 	}
 	if int(r) >= len(names) {
 		return fmt.Sprintf("Reason(%d)", uint8(r))

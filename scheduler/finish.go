@@ -86,6 +86,9 @@ func (c *Core) decide(e *Entry, out policy.Outcome) Reason {
 	if reason == 0 {
 		reason = c.objection(e, out, c.now.Add(wait))
 	}
+	if reason == 0 && !out.Throttled && !c.probed(e, out) && !e.lane.spending.Retry(c.now) {
+		reason = BudgetUsedUp // asked last: what is granted is charged (S-R6, S-R11)
+	}
 	if reason != 0 {
 		c.settle(e, reason)
 		return reason
@@ -108,7 +111,7 @@ func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 		wait = r.ThrottleWait(e.throttles, e.prevWait, c.random.unit())
 	} else {
 		e.throttles = 0
-		if e.pass.Probe() && !e.FailFast && out.Verdict == policy.VerdictFailure {
+		if c.probed(e, out) {
 			// The failed probe of a waiting job uses none either (S-B7). But it goes behind those that wait by now: as
 			// the oldest it would be the next probe again, and one bad job could keep its key closed to all (S-A6).
 			e.arrival = c.arrivals
@@ -131,6 +134,11 @@ func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 		wait = hinted
 	}
 	return wait, 0
+}
+
+// probed reports whether what has ended is the failed probe of a waiting job, which uses up nothing (S-B7).
+func (c *Core) probed(e *Entry, out policy.Outcome) bool {
+	return e.pass.Probe() && !e.FailFast && out.Verdict == policy.VerdictFailure
 }
 
 // objection returns what speaks against a next attempt of e at the instant at, or zero.

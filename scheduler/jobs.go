@@ -10,7 +10,8 @@ import (
 
 // submit takes in a new job.
 func (c *Core) submit(e *Entry) {
-	l := c.laneOf(e.Key)
+	l := c.laneOf(e.Key, e.Rules)
+	e.seat = l.seatFor(c.limits.needs(e))
 	e.lane, e.arrival, e.submitted, e.deadlinePos = l, c.arrivals, c.now, -1
 	e.coolBase = l.cool.Spent(c.now)
 	c.arrivals++
@@ -35,30 +36,6 @@ func (c *Core) expire(e *Entry) {
 		return
 	}
 	c.drop(e, DeadlinePassed)
-}
-
-// laneOf returns the lane of key, which it makes if need be.
-func (c *Core) laneOf(key string) *lane {
-	if l := c.lanes[key]; l != nil {
-		return l
-	}
-	var l *lane
-	if n := len(c.spare); n > 0 { // where jobs come one at a time, every one makes a lane and drops it
-		l, c.spare = c.spare[n-1], c.spare[:n-1]
-	} else {
-		l = new(lane)
-	}
-	*l = lane{
-		key:     key,
-		ready:   l.ready, // its queues are empty
-		circuit: policy.NewCircuit(c.breaker, c.workers, c.draw),
-		own:     c.limits.renewOwn(l.own, c.now),
-		wakePos: -1,
-		number:  c.laneSeq,
-	}
-	c.laneSeq++
-	c.lanes[key] = l
-	return l
 }
 
 // enqueue puts a job among those that could start now, unless it is already plain that it can't.
@@ -105,8 +82,9 @@ func (c *Core) drop(e *Entry, reason Reason) {
 	switch l := e.lane; e.state {
 	case Queued:
 		l.ready.remove(e)
-		if l.ready.len == 0 {
-			c.unplace(l)
+		c.letGo = c.letGo || e.seat.heldOn == c.turn
+		if e.seat.len == 0 {
+			c.unplace(e.seat)
 		}
 		c.settle(e, reason)
 		c.touch(l) // a job behind it may pass where this one could not

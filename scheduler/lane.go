@@ -1,27 +1,93 @@
 package scheduler
 
-import "github.com/toller-go/toller/policy"
+import (
+	"cmp"
+
+	"github.com/toller-go/toller/policy"
+)
 
 // lane is the state of one key: what waits for it and the gates that are its own.
 type lane struct {
-	key     string
-	ready   readyJobs
-	circuit policy.Circuit
-	cool    policy.Cooldown
-	own     []policy.Bucket // one for each of the core's per-key limits
+	key      string
+	ready    readyJobs
+	circuit  policy.Circuit
+	cool     policy.Cooldown
+	spending policy.Spending
+	own      []policy.Bucket // one for each of the core's per-key limits
+	claim    claim           // of the first job that waits for one of them
+	workers  int             // attempts in flight at once; 0: as many as Config.KeyWorkers
+	weight   int             // quanta for each turn
 
 	inFlight int // attempts running, detached ones included
 	parked   int // jobs waiting for an instant
 
-	inRing     bool
-	next, prev *lane       // in the ring
-	class      int         // of the ring it stands in
-	deficit    int64       // what it may still start before it is another lane's turn, see Core.fits
-	served     bool        // this turn's quantum has been added to the deficit
-	gate       policy.Time // not in the ring: when its own gates are to be looked at again
-	wakePos    int32       // index among the wake-ups; -1 when it has none
-	number     uint64      // order of creation, the tie-break among wake-ups
-	retired    bool        // it has been dropped, and may become another key's
+	standing int    // seats in rings
+	deficit  int64  // what it may still start before it is another lane's turn, see Core.begin
+	served   bool   // this turn's quantum has been added to the deficit
+	wakePos  int32  // index among the wake-ups; -1 when it has none
+	number   uint64 // order of creation, the tie-break among wake-ups
+	retired  bool   // it has been dropped, and may become another key's
+}
+
+// KeyRules is what a key has of its own. What is zero is as for every key.
+type KeyRules struct {
+	Weight  int             // turns it has, compared to a key of weight 1; at most MaxWeight
+	Workers int             // attempts in flight at once
+	Breaker *policy.Breaker // valid
+}
+
+// MaxWeight is the largest weight of a key.
+const MaxWeight = 1000
+
+// manySeats is how many seats a lane that was dropped hands on to the next that is made of it.
+const manySeats = 8
+
+// laneOf returns the lane of key, which it makes by rules if need be; rules may be nil.
+func (c *Core) laneOf(key string, rules *KeyRules) *lane {
+	if l := c.lanes[key]; l != nil {
+		return l
+	}
+	if rules == nil {
+		rules = &KeyRules{}
+	}
+	breaker := &c.breaker
+	if rules.Breaker != nil {
+		breaker = rules.Breaker
+	}
+	l := c.spareLane()
+	*l = lane{
+		key:      key,
+		ready:    l.ready, // its queues are empty
+		circuit:  policy.NewCircuit(*breaker, c.workers, c.draw),
+		spending: l.spending,
+		own:      c.limits.renewOwn(l.own, c.now),
+		workers:  rules.Workers,
+		weight:   cmp.Or(rules.Weight, 1),
+		wakePos:  -1,
+		number:   c.laneSeq,
+	}
+	l.spending.Renew(c.budget)
+	for _, s := range l.ready.seats {
+		s.lane = l
+	}
+	c.laneSeq++
+	c.lanes[key] = l
+	return l
+}
+
+// spareLane returns a lane that has been dropped, or a new one. Where jobs come one at a time, every one makes a lane and
+// drops it.
+func (c *Core) spareLane() *lane {
+	n := len(c.spare)
+	if n == 0 {
+		return new(lane)
+	}
+	l := c.spare[n-1]
+	c.spare = c.spare[:n-1]
+	if len(l.ready.seats) > manySeats {
+		l.ready.seats = nil
+	}
+	return l
 }
 
 // deserted reports whether nothing in the core refers to the lane's work any more.
@@ -31,10 +97,16 @@ func (l *lane) deserted() bool { return l.ready.len == 0 && l.parked == 0 && l.i
 // already, [policy.Never] if that depends on the outcome of an attempt to come.
 func (l *lane) freshAt(now policy.Time) policy.Time {
 	l.cool.Advance(now)
-	at := max(now, l.cool.IdleAt(), l.circuit.FreshAt(now))
+	at := max(now, l.cool.IdleAt(), l.circuit.FreshAt(now), l.spending.FreshAt(now))
 	for i := range l.own {
 		l.own[i].Advance(now)
 		at = max(at, l.own[i].FullAt())
 	}
 	return at
+}
+
+// full reports whether the key has as many attempts in flight as it may have (S-C1).
+func (c *Core) full(l *lane) bool {
+	workers := cmp.Or(l.workers, c.keyWorkers)
+	return workers > 0 && l.inFlight >= workers
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"time"
 
 	"github.com/toller-go/toller/policy"
 )
@@ -12,27 +13,52 @@ type limitSet struct {
 	rules    []policy.Limit
 	defaults []policy.Amount // costs of a job that names none
 	bursts   []uint64        // what makes a job's size, as Amounts; those of the beginning, or sizes would not compare
-	shared   []sharedLimit   // one bucket for all keys
-	perKey   []int           // indexes of the rules of which every lane has a bucket
+	buckets  []clockedBucket // of the rules with one bucket for all keys; empty for the others
+	own      []int           // for each rule, which of a lane's buckets it is; -1 for those with one bucket for all
+	models   []policy.Bucket // what a new lane's buckets are like; nothing is ever taken from them
 }
 
-// sharedLimit is a bucket that all lanes use. The core holds it by pointer, so that one day its owner may be another.
-type sharedLimit struct {
-	index  int
-	bucket *policy.Bucket
+// clockedBucket is a bucket whose clock may have been started at another time than the core's.
+type clockedBucket struct {
+	*policy.Bucket
+	ahead time.Duration // of the core's clock
+	pool  *Shared       // whose bucket it is, if several cores use it; or nil
 }
 
-func newLimitSet(rules []policy.Limit) limitSet {
+// instant returns the instant of the bucket's clock that is t by the core's; Never stays what it is.
+func (b clockedBucket) instant(t policy.Time) policy.Time { return t.Add(b.ahead) }
+
+// readyAt returns when there will be room for cost, by the core's clock.
+func (b clockedBucket) readyAt(cost policy.Amount) policy.Time {
+	at := b.ReadyAt(cost)
+	if at == policy.Never {
+		return at
+	}
+	return at.Add(-b.ahead)
+}
+
+func newLimitSet(rules []policy.Limit, pools []SharedUse) limitSet {
 	set := limitSet{rules: slices.Clone(rules)} // rates and bursts change
-	for i, rule := range rules {
+	for _, use := range pools {
+		set.rules = append(set.rules, use.Limit.rule)
+	}
+	for i, rule := range set.rules {
+		bucket, own := policy.NewBucket(rule, 0), -1
+		burst, _ := policy.AmountOf("", rule.Capacity()) // of a valid rule
 		set.defaults = append(set.defaults, rule.Cost())
-		bucket := policy.NewBucket(rule, 0)
-		set.bursts = append(set.bursts, uint64(bucket.Level())) // it is full
-		if rule.PerKey {
-			set.perKey = append(set.perKey, i)
-			continue
+		set.bursts = append(set.bursts, uint64(burst))
+		switch {
+		case i >= len(rules):
+			use := pools[i-len(rules)]
+			set.buckets = append(set.buckets, clockedBucket{Bucket: &use.Limit.bucket, ahead: use.Ahead, pool: use.Limit})
+		case rule.PerKey:
+			own = len(set.models)
+			set.models = append(set.models, bucket)
+			set.buckets = append(set.buckets, clockedBucket{})
+		default:
+			set.buckets = append(set.buckets, clockedBucket{Bucket: &bucket})
 		}
-		set.shared = append(set.shared, sharedLimit{index: i, bucket: &bucket})
+		set.own = append(set.own, own)
 	}
 	return set
 }
@@ -40,10 +66,11 @@ func newLimitSet(rules []policy.Limit) limitSet {
 // renewOwn makes the buckets of a new lane, out of those of an old one if there are any.
 func (s *limitSet) renewOwn(own []policy.Bucket, now policy.Time) []policy.Bucket {
 	if own == nil {
-		own = make([]policy.Bucket, len(s.perKey))
+		own = make([]policy.Bucket, len(s.models))
 	}
-	for k, i := range s.perKey {
-		own[k].Renew(s.rules[i], now)
+	for k := range s.models {
+		s.models[k].Advance(now)
+		own[k].Renew(&s.models[k], now)
 	}
 	return own
 }
@@ -56,41 +83,26 @@ func (s *limitSet) costs(e *Entry) []policy.Amount {
 	return s.defaults
 }
 
-// sharedReadyAt returns when all shared limits have room for e: now, or the latest of their times.
-func (s *limitSet) sharedReadyAt(now policy.Time, e *Entry) policy.Time {
-	costs, at := s.costs(e), now
-	for _, l := range s.shared {
-		l.bucket.Advance(now)
-		if cost := costs[l.index]; !l.bucket.Has(cost) {
-			at = max(at, l.bucket.ReadyAt(cost))
+// needs returns the gates that e passes.
+func (s *limitSet) needs(e *Entry) gates {
+	needs := gates{groups: e.Groups}
+	for i, cost := range s.costs(e) {
+		if cost > 0 {
+			needs.limits |= 1 << i
 		}
 	}
-	return at
+	return needs
 }
 
-// ownReadyAt is sharedReadyAt for the limits of e's own lane.
-func (s *limitSet) ownReadyAt(now policy.Time, e *Entry) policy.Time {
-	costs, at := s.costs(e), now
-	for k, i := range s.perKey {
-		bucket := &e.lane.own[k]
-		bucket.Advance(now)
-		if cost := costs[i]; !bucket.Has(cost) {
-			at = max(at, bucket.ReadyAt(cost))
-		}
+// bucketOf returns the bucket of a limit that l uses.
+func (s *limitSet) bucketOf(l *lane, limit int) clockedBucket {
+	if k := s.own[limit]; k >= 0 {
+		return clockedBucket{Bucket: &l.own[k]}
 	}
-	return at
+	return s.buckets[limit]
 }
 
-// take deducts e's costs everywhere; giveBack undoes that for an attempt that never ran.
-func (s *limitSet) take(e *Entry) {
-	s.each(e, (*policy.Bucket).Take)
-}
-
-func (s *limitSet) giveBack(e *Entry) {
-	s.each(e, func(b *policy.Bucket, cost policy.Amount) { b.GiveBack(cost, e.started) })
-}
-
-// admits reports whether no strict limit makes e impossible (S-L4).
+// admits reports whether no limit makes e impossible (S-L4).
 func (s *limitSet) admits(e *Entry) bool {
 	for i, cost := range s.costs(e) {
 		if s.rules[i].Admits(cost) != nil {
@@ -98,6 +110,22 @@ func (s *limitSet) admits(e *Entry) bool {
 		}
 	}
 	return true
+}
+
+// take deducts what e costs everywhere.
+func (s *limitSet) take(e *Entry) {
+	for i, cost := range s.costs(e) {
+		s.bucketOf(e.lane, i).Take(cost)
+	}
+}
+
+// giveBack undoes take for an attempt that never ran.
+func (s *limitSet) giveBack(e *Entry) {
+	for i, cost := range s.costs(e) {
+		b := s.bucketOf(e.lane, i)
+		b.GiveBack(cost, b.instant(e.started))
+		b.pool.changed()
+	}
 }
 
 // correct replaces what e's attempt was charged for a limit by what it really costs, once (S-L5).
@@ -108,36 +136,14 @@ func (s *limitSet) correct(now policy.Time, e *Entry, limit int, actual policy.A
 	}
 	e.corrected |= bit
 	b := s.bucketOf(e.lane, limit)
-	b.Advance(now)
-	b.Settle(actual-s.costs(e)[limit], e.started)
+	b.Advance(b.instant(now))
+	b.Settle(actual-s.costs(e)[limit], b.instant(e.started))
+	b.pool.changed()
 }
 
 // refund takes back what an attempt was charged for all limits that are settled.
 func (s *limitSet) refund(now policy.Time, e *Entry) {
 	for i := range s.rules {
 		s.correct(now, e, i, 0)
-	}
-}
-
-// bucketOf returns the bucket of a limit that l uses.
-func (s *limitSet) bucketOf(l *lane, limit int) *policy.Bucket {
-	if k := slices.Index(s.perKey, limit); k >= 0 {
-		return &l.own[k]
-	}
-	for _, shared := range s.shared {
-		if shared.index == limit {
-			return shared.bucket
-		}
-	}
-	return nil // there is no limit that is neither
-}
-
-func (s *limitSet) each(e *Entry, do func(*policy.Bucket, policy.Amount)) {
-	costs := s.costs(e)
-	for _, l := range s.shared {
-		do(l.bucket, costs[l.index])
-	}
-	for k, i := range s.perKey {
-		do(&e.lane.own[k], costs[i])
 	}
 }

@@ -14,14 +14,14 @@ const (
 
 const classes = MaxPriority - MinPriority + 1
 
-// Who is next (S-A5). Priorities are classes: a lane stands in the ring of the class of its head, and rings are served from
-// the highest down. A job that waits rises one class for each AgeAfter, but not above the highest that anybody has asked
-// for: as long as all priorities are the same, nobody overtakes.
+// Who is next (S-A5). Priorities are classes, and the rings are served from the highest class down. A job that waits rises
+// one class for each AgeAfter, but not above the highest that anybody has asked for: as long as all priorities are the same,
+// nobody overtakes.
 //
-// Within a ring it is deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): when a lane's turn comes it may start jobs
-// of a quantum's size in all, and what it does not use is kept for its next turn. A job's size is the largest share of a
-// limit's burst that it costs. The quantum is the largest size there has been, with which every turn starts at least one
-// job; where all jobs cost the same, the lanes take turns one job at a time.
+// Within a class it is deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): when a lane's turn comes it may start
+// jobs of a quantum's size in all, times its weight, and what it does not use is kept for its next turn. A job's size is the
+// largest share of a limit's burst that it costs. The quantum is the largest size there has been, with which every turn
+// starts at least one job; where all jobs cost the same, lanes of one weight take turns one job at a time.
 
 // classOf returns the class that e has by now.
 func (c *Core) classOf(e *Entry) int {
@@ -31,10 +31,10 @@ func (c *Core) classOf(e *Entry) int {
 	return int(min(int64(c.top), int64(e.Priority)+int64(c.now.Sub(e.submitted)/c.ageAfter)))
 }
 
-// head returns the job of l that is next: of the highest class, and in it the oldest; nil if none is ready.
-func (c *Core) head(l *lane) *Entry {
+// head returns the job of s that is next: of the highest class, and in it the oldest; nil if there is none.
+func (c *Core) head(s *seat) *Entry {
 	var best *Entry
-	for _, q := range l.ready.queues {
+	for _, q := range s.queues {
 		e := q.head()
 		switch {
 		case e == nil:
@@ -55,10 +55,12 @@ func (c *Core) risesAt(l *lane) policy.Time {
 	if c.ageAfter <= 0 {
 		return at
 	}
-	for _, q := range l.ready.queues {
-		if e := q.head(); e != nil && c.classOf(e) < c.top {
-			waited := c.now.Sub(e.submitted)
-			at = min(at, c.now.Add(c.ageAfter-waited%c.ageAfter))
+	for _, s := range l.ready.seats {
+		for _, q := range s.queues {
+			if e := q.head(); e != nil && c.classOf(e) < c.top {
+				waited := c.now.Sub(e.submitted)
+				at = min(at, c.now.Add(c.ageAfter-waited%c.ageAfter))
+			}
 		}
 	}
 	return at
@@ -75,62 +77,121 @@ func (c *Core) raise(priority int) {
 	}
 }
 
-// front returns the lane whose turn it is, or nil.
-func (c *Core) front() *lane {
+// next returns the job whose turn it is among those that pass none of the gates held, or nil. Within the lane that is the
+// oldest one, whichever of the lane's seats stands in front.
+func (c *Core) next(held gates) *Entry {
+	front := c.front(held)
+	if front == nil {
+		return nil
+	}
+	best := c.head(front)
+	if len(front.lane.ready.seats) == 1 {
+		return best
+	}
+	for _, s := range front.lane.ready.seats {
+		if s == front || s.ring == nil || s.class != front.class || s.needs.meets(held) || s.passedOver == c.turn {
+			continue
+		}
+		if e := c.head(s); e.arrival < best.arrival {
+			best = e
+		}
+	}
+	if best.seat != front { // it is its turn: should it have to wait, it must not be overtaken by those behind front
+		best.seat.ring.advance(best.seat, front.ticket)
+	}
+	return best
+}
+
+// front returns the seat that has waited longest in the highest class, or nil.
+func (c *Core) front(held gates) *seat {
 	for class := classes - 1; class >= 0; class-- {
-		if l := c.rings[class].first; l != nil {
-			return l
+		var front *seat
+		for _, r := range c.rings[class] {
+			if r.needs.meets(held) {
+				continue
+			}
+			s := r.first
+			for s != nil && s.passedOver == c.turn {
+				s = s.next
+			}
+			if s != nil && (front == nil || s.ticket < front.ticket) {
+				front = s
+			}
+		}
+		if front != nil {
+			return front
 		}
 	}
 	return nil
 }
 
-// place puts l, which has ready jobs, into the ring of its head's class, at the end unless it stands there already.
-func (c *Core) place(l *lane) {
-	class := c.classOf(c.head(l)) - MinPriority
-	if l.inRing && l.class == class {
+// place puts a seat that has jobs into the ring of its head's class, at the end unless it stands there already.
+func (c *Core) place(s *seat) {
+	class := c.classOf(c.head(s)) - MinPriority
+	if s.ring != nil && s.class == class {
 		return
 	}
-	c.unplace(l)
-	l.class = class
-	c.rings[class].pushBack(l)
+	c.unplace(s)
+	c.lineUp(s, class)
 }
 
-// unplace takes l out of its ring. A lane that has nothing left to start keeps no claim.
-func (c *Core) unplace(l *lane) {
-	if l.inRing {
-		c.rings[l.class].remove(l)
+// lineUp puts a seat at the end of a ring.
+func (c *Core) lineUp(s *seat, class int) {
+	s.class, s.ticket = class, c.tickets
+	c.tickets++
+	c.ringOf(class, s.needs).pushBack(s)
+	s.lane.standing++
+}
+
+// unplace takes a seat out of its ring. A lane that stands nowhere ends its turn, and one that has nothing left to start
+// keeps no claim.
+func (c *Core) unplace(s *seat) {
+	l := s.lane
+	if s.ring != nil {
+		s.ring.remove(s)
+		l.standing--
+		c.letGo = c.letGo || s.heldOn == c.turn
 	}
-	l.served = false
+	if l.standing == 0 {
+		l.served = false
+	}
 	if l.ready.len == 0 {
 		l.deficit = 0
 	}
 }
 
-// begin begins l's turn, if it has not begun: it may start jobs of one quantum.
+// begin begins l's turn, if it has not begun: it may start jobs of one quantum for each unit of its weight.
 func (c *Core) begin(l *lane) {
 	if !l.served {
 		l.served = true
-		l.deficit = min(l.deficit, c.quantum) + c.quantum // no more is kept: gates of its own may end many turns early
+		share := c.quantum * int64(l.weight)
+		l.deficit = min(l.deficit, share) + share // no more is kept: gates of its own may end many turns early
 	}
 }
 
-// endTurn lets the other lanes of l's ring go first.
+// endTurn lets the other lanes of the class go first. A job that holds the line stays where it is: others of its lane, which
+// pass other gates, must not cost it its place.
 func (c *Core) endTurn(l *lane) {
-	c.unplace(l)
-	c.place(l)
+	for _, s := range l.ready.seats {
+		if s.ring != nil && s.heldOn != c.turn {
+			c.unplace(s)
+			c.place(s)
+		}
+	}
+	l.served = false
 }
 
-// spend ends l's turn, or lets it go on if what is left is enough for its next job.
-func (c *Core) spend(l *lane, size int64) {
+// spend ends a lane's turn after a job of s has started, or lets it go on if what is left is enough for its next job.
+func (c *Core) spend(s *seat, size int64) {
+	l := s.lane
 	l.deficit -= size
 	switch {
-	case l.ready.len == 0:
-		c.unplace(l)
-	case l.deficit < c.head(l).size:
+	case s.len == 0:
+		c.unplace(s)
+	case l.deficit < c.head(s).size:
 		c.endTurn(l)
 	default:
-		c.place(l) // its next job may be of another class
+		c.place(s) // its next job may be of another class
 	}
 	c.schedule(l) // and rise at another time
 }

@@ -18,6 +18,7 @@ func (s *story) takeEffects() {
 			s.checkStart(effect.Entry)
 			purse.take(effect.Entry)
 			s.flying = append(s.flying, &attempt{entry: effect.Entry, number: effect.Entry.runs, started: s.now})
+			s.checkGroups(effect.Entry)
 			if len(s.flying) > s.workers {
 				s.fatalf("%s started as number %d in flight, and there are %d workers", s.nameOf(effect.Entry), len(s.flying), s.workers)
 			}
@@ -46,6 +47,8 @@ func (s *story) checkStart(e *Entry) {
 		s.fatalf("%s started before %v", s.nameOf(e), e.NotBefore)
 	case e.Deadline > 0 && !e.Announced && s.now >= e.Deadline: // of others the owner says when it is over
 		s.fatalf("%s started though its deadline was at %v", s.nameOf(e), e.Deadline)
+	case e.lane.workers > 0 && e.lane.inFlight > e.lane.workers || e.lane.workers == 0 && s.core.keyWorkers > 0 && e.lane.inFlight > s.core.keyWorkers:
+		s.fatalf("%s started as number %d of its key", s.nameOf(e), e.lane.inFlight)
 	case circuit.State() == policy.Open:
 		s.fatalf("%s started though its circuit is open", s.nameOf(e))
 	case circuit.State() == policy.HalfOpen && !e.pass.Probe():
@@ -65,8 +68,10 @@ func (s *story) openPurse() purse {
 		b.Advance(s.core.now)
 		p.levels[b] = b.Level()
 	}
-	for _, l := range s.core.limits.shared {
-		note(l.bucket)
+	for _, b := range s.core.limits.buckets {
+		if b.Bucket != nil {
+			note(b.Bucket)
+		}
 	}
 	for _, l := range s.core.lanes {
 		for i := range l.own {
@@ -80,7 +85,7 @@ func (s *story) openPurse() purse {
 func (p purse) take(e *Entry) {
 	limits := &p.story.core.limits
 	for i, cost := range limits.costs(e) {
-		rule, b := &limits.rules[i], limits.bucketOf(e.lane, i)
+		rule, b := &limits.rules[i], limits.bucketOf(e.lane, i).Bucket
 		if rule.Rate == policy.Unlimited {
 			continue
 		}
@@ -96,7 +101,7 @@ func (p purse) giveBack(e *Entry) {
 	limits := &p.story.core.limits
 	for i, cost := range limits.costs(e) {
 		if limits.rules[i].Rate != policy.Unlimited {
-			p.levels[limits.bucketOf(e.lane, i)] += cost
+			p.levels[limits.bucketOf(e.lane, i).Bucket] += cost
 		}
 	}
 }
@@ -126,6 +131,8 @@ func (s *story) check() {
 	}
 	s.checkBursts()
 	s.checkNextWake()
+	s.checkClaim()
+	s.checkIdle()
 }
 
 func (s *story) checkCounts() {
@@ -169,35 +176,94 @@ func checkHeap[T any](s *story, name string, h *heap[T], pos func(T) int32) {
 	}
 }
 
-// checkRings looks whether each lane in a ring belongs there; those that are in none are checkLane's business.
+// checkRings looks whether each seat in a ring belongs there; those that are in none are checkLane's business.
 func (s *story) checkRings() {
-	ringed := 0
+	standing := map[*seat]bool{}
 	for class := range s.core.rings {
-		var prev *lane
-		for l := s.core.rings[class].first; l != nil; prev, l = l, l.next {
-			ringed++
-			switch {
-			case ringed > len(s.core.lanes):
-				s.fatalf("more lanes in rings than there are")
-			case !l.inRing || l.class != class || l.prev != prev:
-				s.fatalf("key %s stands in the ring of class %d, and takes itself to be in that of %d (%t)", l.key, class, l.class, l.inRing)
-			case l.ready.len == 0 || s.core.lanes[l.key] != l:
-				s.fatalf("key %s stands in a ring with %d jobs (retired %t)", l.key, l.ready.len, l.retired)
-			case s.core.classOf(s.core.head(l))-MinPriority != class:
-				s.fatalf("key %s stands in the ring of class %d, and its head is of %d", l.key, class, s.core.classOf(s.core.head(l))-MinPriority)
+		for _, r := range s.core.rings[class] {
+			var prev *seat
+			for seat := r.first; seat != nil; prev, seat = seat, seat.next {
+				if standing[seat] {
+					s.fatalf("a seat of key %s stands twice", seat.lane.key)
+				}
+				standing[seat] = true
+				s.checkSeat(seat, r, class, prev)
 			}
-		}
-		if s.core.rings[class].last != prev {
-			s.fatalf("the ring of class %d ends elsewhere than its list", class)
+			if r.last != prev {
+				s.fatalf("a ring of class %d ends elsewhere than its list", class)
+			}
 		}
 	}
 	for _, l := range s.core.lanes {
-		if l.inRing {
-			ringed--
+		n := 0
+		for _, seat := range l.ready.seats {
+			if (seat.ring != nil) != standing[seat] {
+				s.fatalf("a seat of key %s stands in a ring: %t, and takes itself to: %t", l.key, standing[seat], seat.ring != nil)
+			}
+			if standing[seat] {
+				n++
+			}
+		}
+		if n != l.standing {
+			s.fatalf("key %s counts %d seats in rings, and has %d", l.key, l.standing, n)
 		}
 	}
-	if ringed != 0 {
-		s.fatalf("the rings hold %d lanes more than say so", ringed)
+}
+
+func (s *story) checkSeat(seat *seat, r *seatRing, class int, prev *seat) {
+	l := seat.lane
+	switch {
+	case seat.ring != r || seat.class != class || seat.prev != prev || seat.needs != r.needs:
+		s.fatalf("key %s stands in the ring of class %d, %v, and takes itself to be in that of %d, %v", l.key, class, r.needs, seat.class, seat.needs)
+	case prev != nil && prev.ticket > seat.ticket:
+		s.fatalf("key %s stands behind a later ticket", l.key)
+	case seat.len == 0 || s.core.lanes[l.key] != l:
+		s.fatalf("key %s stands in a ring with %d jobs (retired %t)", l.key, seat.len, l.retired)
+	case s.core.classOf(s.core.head(seat))-MinPriority != class:
+		s.fatalf("key %s stands in the ring of class %d, and its head is of %d", l.key, class, s.core.classOf(s.core.head(seat))-MinPriority)
+	}
+}
+
+// checkGroups looks whether there was a place for e, which has just started, in each of its groups.
+func (s *story) checkGroups(e *Entry) {
+	for i, g := range s.core.groups {
+		n := 0
+		for _, a := range s.flying {
+			n += int(a.entry.Groups >> i & 1)
+		}
+		if e.Groups>>i&1 == 1 && n > g.Workers {
+			s.fatalf("%s started as number %d of %s, which has %d workers", s.nameOf(e), n, g.Name, g.Workers)
+		}
+	}
+}
+
+// checkClaim looks whether those who were admitted after the first job that waits have made it wait longer (S-A5).
+func (s *story) checkClaim() {
+	c := s.core
+	first := c.claim
+	if first.entry == nil || first.at == policy.Never {
+		return
+	}
+	c.claim = claim{}
+	_, at := c.lacking(first.entry)
+	c.claim = first
+	if at > first.at {
+		s.fatalf("%s could have started at %v, and since others have gone before it, not before %v", s.nameOf(first.entry), first.at, at)
+	}
+}
+
+// checkIdle looks whether, with a worker free, the first in line really lacks something.
+func (s *story) checkIdle() {
+	c := s.core
+	if c.paused || c.inFlight >= c.workers {
+		return
+	}
+	c.claim = claim{}
+	c.turn++
+	if e := c.next(gates{}); e != nil {
+		if lacks, _ := c.lacking(e); lacks.none() {
+			s.fatalf("%s is next, and lacks nothing", s.nameOf(e))
+		}
 	}
 }
 
@@ -256,8 +322,15 @@ func (s *story) checkLane(key string, l *lane) {
 
 // checkReady looks at the queues of a lane.
 func (s *story) checkReady(l *lane) {
-	for _, q := range l.ready.queues {
-		checkHeap(s, "returned jobs", &q.returned, func(e *Entry) int32 { return e.pos })
+	for _, seat := range l.ready.seats {
+		n := 0
+		for _, q := range seat.queues {
+			checkHeap(s, "returned jobs", &q.returned, func(e *Entry) int32 { return e.pos })
+			n += len(q.appendTo(nil))
+		}
+		if n != seat.len || seat.lane != l {
+			s.fatalf("a seat of key %s counts %d jobs, and has %d", l.key, seat.len, n)
+		}
 	}
 	all, failFast := l.ready.all(), 0
 	for _, e := range all {
@@ -285,8 +358,10 @@ func (s *story) checkWake(l *lane) {
 	if at := l.circuit.NextWake(); wake > at {
 		s.fatalf("key %s wakes at %v, and its circuit changes at %v", l.key, wake, at)
 	}
-	if l.ready.len > 0 && !l.inRing && wake > l.gate {
-		s.fatalf("key %s wakes at %v, and its gate opens at %v", l.key, wake, l.gate)
+	for _, seat := range l.ready.seats {
+		if seat.len > 0 && seat.ring == nil && wake > seat.gate {
+			s.fatalf("key %s wakes at %v, and its gate opens at %v", l.key, wake, seat.gate)
+		}
 	}
 	if at := s.core.risesAt(l); wake > at {
 		s.fatalf("key %s wakes at %v, and a job of it rises at %v", l.key, wake, at)
@@ -300,25 +375,40 @@ func (s *story) checkWake(l *lane) {
 
 // checkShutOut looks whether a lane that has work and stands in no ring has a gate that is closed.
 func (s *story) checkShutOut(l *lane) {
-	if l.ready.len == 0 || l.inRing || !l.circuit.Admits() {
+	if !l.circuit.Admits() || s.core.full(l) {
 		return
 	}
 	l.cool.Advance(s.now)
 	if l.cool.Undrawn() || l.cool.ReadyAt() > s.now {
 		return
 	}
-	if s.core.limits.ownReadyAt(s.now, s.core.head(l)) > s.now {
-		return
+	for _, seat := range l.ready.seats {
+		if seat.len > 0 && seat.ring == nil && !s.waitsForItsOwn(seat) {
+			s.fatalf("key %s has %d ready jobs that stand in no ring, though no gate of their own is closed", l.key, seat.len)
+		}
 	}
-	s.fatalf("key %s has %d ready jobs and stands in no ring, though no gate of its own is closed", l.key, l.ready.len)
+}
+
+// waitsForItsOwn reports whether the head of a seat lacks something of its lane's own limits, or is kept from it.
+func (s *story) waitsForItsOwn(seat *seat) bool {
+	e, l := s.core.head(seat), seat.lane
+	if l.claim.entry != e && l.claim.lacks.meets(seat.needs) {
+		return true
+	}
+	for i, k := range s.core.limits.own {
+		if k >= 0 && s.core.limits.costs(e)[i] > 0 && s.core.ownFreeAt(&l.own[k], e, i) > s.now {
+			return true
+		}
+	}
+	return false
 }
 
 // checkBursts looks whether no bucket that all share holds more than it can.
 func (s *story) checkBursts() {
-	for _, l := range s.core.limits.shared {
-		rule := &s.core.limits.rules[l.index]
-		if l.bucket.Level() > amountOf(s.t, rule.Capacity()) {
-			s.fatalf("%s holds %v, and its burst is %g", rule.Name, l.bucket.Level(), rule.Capacity())
+	for i, b := range s.core.limits.buckets {
+		rule := &s.core.limits.rules[i]
+		if b.Bucket != nil && b.Level() > amountOf(s.t, rule.Capacity()) {
+			s.fatalf("%s holds %v, and its burst is %g", rule.Name, b.Level(), rule.Capacity())
 		}
 	}
 }
@@ -374,7 +464,7 @@ func (s *story) checkEmpty() {
 			s.fatalf("in the end %s is %v (settled %t)", s.nameOf(e), e.state, s.settled[e])
 		}
 	}
-	if c.flying.first != nil || c.flying.last != nil || c.front() != nil {
+	if c.flying.first != nil || c.flying.last != nil || c.front(gates{}) != nil {
 		s.fatalf("in the end the list of attempts in flight or a ring is not empty")
 	}
 	if c.wakes.len()+c.parked.len()+c.deadline.len() > 0 {
@@ -383,11 +473,14 @@ func (s *story) checkEmpty() {
 	if len(c.lanes) > 0 {
 		s.fatalf("in the end %d lanes are kept", len(c.lanes))
 	}
-	for _, l := range c.limits.shared {
-		full := amountOf(s.t, c.limits.rules[l.index].Capacity())
-		l.bucket.Advance(l.bucket.FullAt())
-		if l.bucket.Level() != full {
-			s.fatalf("in the end %s holds %v of %v", c.limits.rules[l.index].Name, l.bucket.Level(), full)
+	for i, b := range c.limits.buckets {
+		if b.Bucket == nil {
+			continue
+		}
+		full := amountOf(s.t, c.limits.rules[i].Capacity())
+		b.Advance(b.FullAt())
+		if b.Level() != full {
+			s.fatalf("in the end %s holds %v of %v", c.limits.rules[i].Name, b.Level(), full)
 		}
 	}
 }

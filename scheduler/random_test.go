@@ -77,7 +77,7 @@ func newStory(t *testing.T, seed uint64) *story {
 	for _, limit := range cfg.Limits {
 		require.NoError(t, limit.Validate())
 	}
-	require.NoError(t, errors.Join(cfg.Retry.Validate(), cfg.Breaker.Validate()))
+	require.NoError(t, errors.Join(cfg.Retry.Validate(), cfg.Breaker.Validate(), cfg.Budget.Validate()))
 	s := &story{
 		t: t, seed: seed, random: random, core: New(cfg), steady: oneIn(random, 2),
 		workers: cfg.Workers, disturbed: -1, settled: map[*Entry]bool{},
@@ -133,7 +133,7 @@ func (s *story) logEvent(ev Event) {
 	switch ev.Kind {
 	case Submit:
 		e := ev.Entry
-		about = fmt.Sprintf("priority %d, costs %v, from %v to %v (announced %t), fail-fast %t, %+v", e.Priority, e.Costs, e.NotBefore, e.Deadline, e.Announced, e.FailFast, e.Retry)
+		about = fmt.Sprintf("groups %b, priority %d, costs %v, from %v to %v (announced %t), fail-fast %t, %+v", e.Groups, e.Priority, e.Costs, e.NotBefore, e.Deadline, e.Announced, e.FailFast, e.Retry)
 	case Done:
 		about = fmt.Sprintf("#%d %+v", ev.Attempt, ev.Outcome)
 	case Unstarted:
@@ -142,8 +142,8 @@ func (s *story) logEvent(ev Event) {
 		about = fmt.Sprintf("#%d limit %d to %v", ev.Attempt, ev.Limit, ev.Amount)
 	case SetRate, SetBurst, Observe:
 		about = fmt.Sprintf("limit %d, key %s: rate %v, burst %g, amount %v", ev.Limit, ev.Key, ev.Rate, ev.Burst, ev.Amount)
-	case SetWorkers:
-		about = fmt.Sprint(ev.Workers)
+	case SetWorkers, SetKeyWorkers, SetGroup:
+		about = fmt.Sprint(ev.Group, ev.Workers)
 	case Override:
 		about = fmt.Sprintf("key %s: %v", ev.Key, ev.Mode)
 	default:
@@ -196,6 +196,14 @@ func (s *story) submit() {
 		return // an owner that has stopped takes in nothing
 	}
 	e := &Entry{Key: s.key(), FailFast: s.oneIn(4)}
+	for i := range s.core.groups {
+		if s.oneIn(4) {
+			e.Groups |= 1 << i
+		}
+	}
+	if s.oneIn(4) {
+		e.Rules = &KeyRules{Weight: s.random.IntN(4), Workers: s.random.IntN(3)}
+	}
 	if s.oneIn(3) {
 		e.Priority = MinPriority + s.random.IntN(classes)
 	}
@@ -295,7 +303,8 @@ func (s *story) correctOne() {
 	a := pick(s.random, s.flying...)
 	number := a.number + pick(s.random, 0, 0, 0, 1, -1)
 	if number == a.number {
-		a.corrected, s.disturbed = true, s.now
+		a.corrected = true
+		s.disturbed = s.now
 	}
 	s.step(Event{Kind: Correct, Entry: a.entry, Attempt: number, Limit: s.limit(), Amount: s.amount(0, 1, 9)})
 }
@@ -337,8 +346,17 @@ func (s *story) changeLimit() {
 }
 
 func (s *story) changeWorkers() {
-	s.workers = pick(s.random, 1, 2, 5, 20)
-	s.step(Event{Kind: SetWorkers, Workers: s.workers})
+	switch s.random.IntN(3) {
+	case 0:
+		s.workers = pick(s.random, 1, 2, 5, 20)
+		s.step(Event{Kind: SetWorkers, Workers: s.workers})
+	case 1:
+		s.step(Event{Kind: SetKeyWorkers, Workers: s.random.IntN(3)})
+	default:
+		if n := len(s.core.groups); n > 0 {
+			s.step(Event{Kind: SetGroup, Group: s.random.IntN(n), Workers: pick(s.random, 1, 3)})
+		}
+	}
 }
 
 func (s *story) pauseOrResume() {

@@ -17,6 +17,15 @@ func randomConfig(r *rand.Rand) Config {
 		Seed:     r.Uint64(),
 		AgeAfter: pick(r, 0, 100*time.Millisecond, 3*time.Second),
 	}
+	for i := range r.IntN(3) {
+		cfg.Groups = append(cfg.Groups, Group{Name: fmt.Sprint("group ", i), Workers: pick(r, 1, 2, 5)})
+	}
+	if oneIn(r, 3) {
+		cfg.KeyWorkers = pick(r, 1, 3)
+	}
+	if oneIn(r, 3) {
+		cfg.Budget = policy.Budget{Ratio: pick(r, .1, .5), MinRetries: pick(r, 1, 3), Window: pick(r, 100*time.Millisecond, 5*time.Second)}
+	}
 	for i := range r.IntN(4) {
 		cfg.Limits = append(cfg.Limits, randomLimit(r, fmt.Sprint("limit ", i)))
 	}
@@ -33,6 +42,15 @@ func randomLimit(r *rand.Rand, name string) policy.Limit {
 	limit := policy.Limit{
 		Name: name, Rate: policy.PerSecond(pick(r, 1.0, 10, 1000)), Burst: pick(r, 0.0, 1, 5, 50),
 		PerKey: oneIn(r, 2), Settled: oneIn(r, 2), Strict: oneIn(r, 3),
+	}
+	if oneIn(r, 4) {
+		limit.Sliding = true
+		if limit.Rate == policy.PerSecond(1) {
+			limit.Rate = policy.PerMinute(60) // or its own costs would be too high for it
+		}
+	}
+	if oneIn(r, 4) {
+		limit.Initial = pick(r, policy.Empty, 1.0)
 	}
 	if limit.Settled && oneIn(r, 3) {
 		limit.MaxDebt = 20

@@ -1,38 +1,37 @@
 package scheduler
 
-import "slices"
-
-// readyJobs holds the jobs of a lane that could start now: a queue for each priority that has been used.
+// readyJobs holds the jobs of a lane that could start now.
 type readyJobs struct {
-	queues   []*readyQueue // highest priority first
+	seats    []*seat // one for each set of gates that has been used
 	len      int
 	failFast int // how many of them won't wait for an open circuit
 }
 
-// queue returns the queue of a priority, which it makes if need be.
-func (r *readyJobs) queue(priority int) *readyQueue {
-	i := 0
-	for i < len(r.queues) && r.queues[i].priority > priority {
-		i++
+// seatFor returns l's seat of jobs that pass the given gates, which it makes if need be.
+func (l *lane) seatFor(needs gates) *seat {
+	for _, s := range l.ready.seats {
+		if s.needs == needs {
+			return s
+		}
 	}
-	if i == len(r.queues) || r.queues[i].priority != priority {
-		r.queues = slices.Insert(r.queues, i, newReadyQueue(priority))
-	}
-	return r.queues[i]
+	s := &seat{lane: l, needs: needs}
+	l.ready.seats = append(l.ready.seats, s)
+	return s
 }
 
 func (r *readyJobs) push(e *Entry, fresh bool) {
-	r.queue(e.Priority).push(e, fresh)
+	e.seat.queue(e.Priority).push(e, fresh)
 	r.count(e, 1)
 }
 
 func (r *readyJobs) remove(e *Entry) {
-	r.queue(e.Priority).remove(e)
+	e.seat.queue(e.Priority).remove(e)
 	r.count(e, -1)
 }
 
 func (r *readyJobs) count(e *Entry, by int) {
 	r.len += by
+	e.seat.len += by
 	if e.FailFast {
 		r.failFast += by
 	}
@@ -41,18 +40,15 @@ func (r *readyJobs) count(e *Entry, by int) {
 // all returns the jobs, in an order that depends on nothing but their history.
 func (r *readyJobs) all() []*Entry {
 	list := make([]*Entry, 0, r.len)
-	for _, q := range r.queues {
-		for i := range q.returned.nodes {
-			list = append(list, q.returned.nodes[i].item)
-		}
-		for e := q.fresh.first; e != nil; e = e.next {
-			list = append(list, e)
+	for _, s := range r.seats {
+		for _, q := range s.queues {
+			list = q.appendTo(list)
 		}
 	}
 	return list
 }
 
-// readyQueue holds the jobs of one lane and one priority that could start now, in order of arrival. Fresh ones come in that order and are a
+// readyQueue holds the jobs of one seat and one priority, in order of arrival. Fresh ones come in that order and are a
 // list; those that come back from a wait are older than some of them and are a heap. The next is the older of the two
 // heads (S-A6).
 type readyQueue struct {
@@ -92,4 +88,14 @@ func (q *readyQueue) head() *Entry {
 		return back
 	}
 	return q.fresh.first
+}
+
+func (q *readyQueue) appendTo(list []*Entry) []*Entry {
+	for i := range q.returned.nodes {
+		list = append(list, q.returned.nodes[i].item)
+	}
+	for e := q.fresh.first; e != nil; e = e.next {
+		list = append(list, e)
+	}
+	return list
 }

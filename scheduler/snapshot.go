@@ -14,6 +14,7 @@ type Snapshot struct {
 	Paused  bool
 	Keys    []KeySnapshot // of the keys that differ from new ones, oldest first
 	Limits  []LimitSnapshot
+	Groups  []GroupSnapshot
 }
 
 // KeySnapshot is the state of one key.
@@ -35,6 +36,12 @@ type LimitSnapshot struct {
 	Level float64 // tokens in the bucket; negative while it is in debt
 }
 
+// GroupSnapshot is the state of one group.
+type GroupSnapshot struct {
+	Group
+	Running int // attempts in flight
+}
+
 // Snapshot returns the state as of the last Step. All its figures are of the same instant (S-O3).
 func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{Waiting: c.parked.len(), Running: c.inFlight, Paused: c.paused}
@@ -42,9 +49,14 @@ func (c *Core) Snapshot() Snapshot {
 		s.Queued += l.ready.len
 		s.Keys = append(s.Keys, c.keySnapshot(l))
 	}
-	for _, l := range c.limits.shared {
-		l.bucket.Advance(c.now)
-		s.Limits = append(s.Limits, LimitSnapshot{Name: c.limits.rules[l.index].Name, Level: l.bucket.Level().Tokens()})
+	for i, b := range c.limits.buckets {
+		if b.Bucket != nil {
+			b.Advance(b.instant(c.now))
+			s.Limits = append(s.Limits, LimitSnapshot{Name: c.limits.rules[i].Name, Level: b.Level().Tokens()})
+		}
+	}
+	for _, g := range c.groups {
+		s.Groups = append(s.Groups, GroupSnapshot{Group: g.Group, Running: g.inFlight})
 	}
 	return s
 }

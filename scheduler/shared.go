@@ -1,0 +1,160 @@
+package scheduler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// Shared is a limit that several cores use (S-L11). Whoever owns the cores sees to it that calls of Shared and of cores that
+// use it never overlap: by a lock, held from before a turn's first Step until after its Effects.
+//
+// Cores whose first job has to wait stand in line, in the order in which these jobs came to the front, and nobody behind takes
+// so much that one of them would start later. So a large cost in one core is not starved by small ones in another.
+type Shared struct {
+	rule   policy.Limit
+	bucket policy.Bucket
+	line   []waiter
+	turned []*Core // away: those that found too little
+	woken  []*Core // those of them that should look again
+}
+
+// SharedUse is the use of a shared limit by one core.
+type SharedUse struct {
+	Limit *Shared
+	Ahead time.Duration // by which the limit's clock is ahead of the core's
+}
+
+// waiter is a core in line.
+type waiter struct {
+	core *Core
+	cost policy.Amount // of its first job
+	at   policy.Time   // when that can start if nobody takes anything, by the bucket's clock; Never if no time can tell
+}
+
+// NewShared returns the running state of a limit, which must be valid and not per key. Its clock stands at zero.
+func NewShared(rule policy.Limit) *Shared {
+	return &Shared{rule: rule, bucket: policy.NewBucket(rule, 0)}
+}
+
+// Rule returns the limit as it is by now.
+func (p *Shared) Rule() policy.Limit { return p.rule }
+
+// SetRate changes the rate at an instant of the limit's own clock. Each core that uses it has to be stepped a Revise.
+func (p *Shared) SetRate(now policy.Time, rate policy.Rate) {
+	p.rule = p.rule.WithRate(rate)
+	p.bucket.SetRate(now, rate)
+	if p.rule.Burst == 0 {
+		p.bucket.SetBurst(now, p.rule.Capacity()) // it follows the rate
+	}
+	p.changed()
+}
+
+// SetBurst changes the burst, in tokens, like SetRate.
+func (p *Shared) SetBurst(now policy.Time, burst float64) {
+	p.rule.Burst = burst
+	p.bucket.SetBurst(now, burst)
+	p.changed()
+}
+
+// Observe takes the server's word for how much is left, at an instant of the limit's own clock.
+func (p *Shared) Observe(now policy.Time, remaining policy.Amount) { p.bucket.Observe(now, remaining) }
+
+// Level returns what the bucket holds at an instant of its own clock.
+func (p *Shared) Level(now policy.Time) policy.Amount {
+	p.bucket.Advance(now)
+	return p.bucket.Level()
+}
+
+// Woken returns the cores that have found too little before and should look again: the owner steps each of them a Tick. It
+// forgets them.
+func (p *Shared) Woken() []*Core {
+	woken := p.woken
+	p.woken = nil
+	return woken
+}
+
+// changed says that there may be enough now for cores that have found too little.
+func (p *Shared) changed() {
+	if p != nil && len(p.turned) > 0 {
+		p.woken = append(p.woken, p.turned...)
+		p.turned = p.turned[:0]
+	}
+}
+
+// refused notes that c has found too little.
+func (p *Shared) refused(c *Core) {
+	if p != nil && !slices.Contains(p.turned, c) {
+		p.turned = append(p.turned, c)
+	}
+}
+
+// blocks reports whether a core in line before c would have to wait longer if c took cost now.
+func (p *Shared) blocks(c *Core, cost policy.Amount) bool {
+	if p == nil {
+		return false
+	}
+	for _, w := range p.line {
+		if w.core == c {
+			return false
+		}
+		if w.at != policy.Never && !p.bucket.Allows(cost, w.cost, w.at) {
+			return true
+		}
+	}
+	return false
+}
+
+// stand puts w into the line, at the place that its core's ticket says, or changes what the core waits for.
+func (p *Shared) stand(w waiter) {
+	for i := range p.line {
+		if p.line[i].core == w.core {
+			later := w.at > p.line[i].at
+			p.line[i] = w
+			if later {
+				p.changed() // others may pass until then
+			}
+			return
+		}
+	}
+	i := 0
+	for i < len(p.line) && p.line[i].core.ticket < w.core.ticket {
+		i++
+	}
+	p.line = slices.Insert(p.line, i, w)
+}
+
+// leave takes c out of the line.
+func (p *Shared) leave(c *Core) {
+	for i := range p.line {
+		if p.line[i].core == c {
+			p.line = slices.Delete(p.line, i, i+1)
+			p.changed()
+			return
+		}
+	}
+}
+
+// queueUp puts the core into the lines of those shared limits that its first waiting job needs, and out of the others. A job
+// that has just become the first is behind all that wait elsewhere.
+func (c *Core) queueUp() {
+	first := c.claim.entry
+	if first != c.claimed {
+		c.claimed = first
+		for _, pool := range c.pools {
+			pool.leave(c)
+		}
+		if first != nil && len(c.pools) > 0 {
+			c.ticket = c.newTicket()
+		}
+	}
+	if first == nil {
+		return
+	}
+	for i, b := range c.limits.buckets {
+		if cost := c.limits.costs(first)[i]; b.pool != nil && cost > 0 {
+			b.pool.stand(waiter{core: c, cost: cost, at: b.instant(c.claim.at)})
+		}
+	}
+}

@@ -13,6 +13,9 @@ import (
 // rate, as if by SetBurst, save to Blocked and Unlimited. The error is a [*policy.FieldError]: there is no such limit, or
 // the rate makes no sense.
 func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
+	if shared := d.sharedLimit(limit); shared != nil {
+		return shared.SetRate(rate)
+	}
 	return d.changeLimit(limit, func(l *policy.Limit) { *l = l.WithRate(rate) }, func(i int) scheduler.Event {
 		return scheduler.Event{Kind: scheduler.SetRate, Limit: i, Rate: rate}
 	})
@@ -22,7 +25,10 @@ func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
 // smaller one cannot hold is lost. A job that this makes impossible, because the limit is strict, fails with
 // job.ErrCostTooHigh. The error is a [*policy.FieldError]: there is no such limit, or the burst makes no sense.
 func (d *Dispatcher) SetBurst(limit string, burst float64) error {
-	return d.changeLimit(limit, func(l *policy.Limit) { l.Burst = burst }, func(i int) scheduler.Event {
+	if shared := d.sharedLimit(limit); shared != nil {
+		return shared.SetBurst(burst)
+	}
+	return d.changeLimit(limit, func(l *policy.Limit) { *l = l.WithBurst(burst) }, func(i int) scheduler.Event {
 		return scheduler.Event{Kind: scheduler.SetBurst, Limit: i, Burst: burst}
 	})
 }
@@ -38,8 +44,12 @@ func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
 	if err != nil {
 		return err
 	}
+	rules, err := d.keys.rulesOf(key)
+	if err != nil {
+		return err
+	}
 	d.ask(func() {
-		d.loop.core.Step(scheduler.Event{Kind: scheduler.Observe, At: d.loop.now, Limit: i, Key: key, Amount: amount})
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.Observe, At: d.loop.now, Limit: i, Key: key, Rules: rules, Amount: amount})
 	})
 	return nil
 }
@@ -52,6 +62,41 @@ func (d *Dispatcher) SetWorkers(n int) error {
 	}
 	d.ask(func() { d.loop.core.Step(scheduler.Event{Kind: scheduler.SetWorkers, At: d.loop.now, Workers: n}) })
 	return nil
+}
+
+// SetKeyWorkers changes how many attempts of each key may be in flight at once, save for keys that have a bound of their own;
+// 0 for no bound. The error is a [*policy.FieldError]: n is negative.
+func (d *Dispatcher) SetKeyWorkers(n int) error {
+	if n < 0 {
+		return &policy.FieldError{Field: "KeyWorkers", Value: n, Allowed: "positive, or 0 for no bound"}
+	}
+	d.ask(func() { d.loop.core.Step(scheduler.Event{Kind: scheduler.SetKeyWorkers, At: d.loop.now, Workers: n}) })
+	return nil
+}
+
+// SetGroupWorkers changes how many attempts of a group's jobs may be in flight at once, like SetWorkers. The error is a
+// [*policy.FieldError]: there is no such group, or n is below 1.
+func (d *Dispatcher) SetGroupWorkers(group string, n int) error {
+	i, err := d.groupIndex(group)
+	if err != nil {
+		return err
+	}
+	if n < 1 {
+		return &policy.FieldError{Field: fmt.Sprintf("Groups(%q).Workers", group), Value: n, Allowed: "at least 1"}
+	}
+	d.ask(func() {
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.SetGroup, At: d.loop.now, Group: i, Workers: n})
+	})
+	return nil
+}
+
+// sharedLimit returns the shared limit of this name, or nil.
+func (d *Dispatcher) sharedLimit(name string) *SharedLimit {
+	i := slices.IndexFunc(*d.limits.Load(), func(l policy.Limit) bool { return l.Name == name })
+	if i < len(d.cfg.Limits) {
+		return nil
+	}
+	return d.sharing.limits[i-len(d.cfg.Limits)]
 }
 
 // changeLimit makes a change to one limit: first for those who submit, then for those who wait.

@@ -22,8 +22,11 @@ const (
 // NeverAge as Config.AgeAfter leaves every job in the class it was given.
 const NeverAge time.Duration = -1
 
-// maxLimits is how many limits a dispatcher may have.
+// maxLimits is how many limits a dispatcher may have, the shared ones included, and how many groups.
 const maxLimits = 64
+
+// Group is a bound on the attempts in flight at once of the jobs that belong to it.
+type Group = scheduler.Group
 
 // Config is what a [Dispatcher] is made from. The zero Config works: 64 workers, room for 65,536 jobs, no timeout, no
 // limits, no retries, no breaker.
@@ -45,10 +48,22 @@ type Config struct {
 	// Timeout is how long one attempt may take before its context ends; a function that ignores it keeps its worker.
 	// Defaults to no bound.
 	Timeout time.Duration
+	// KeyWorkers is how many attempts of one key may be in flight at once. Defaults to no bound but Workers.
+	KeyWorkers int
+	// Groups bound how many attempts may be in flight at once of the jobs that belong to them, whatever their key; see
+	// [WithGroup]. Defaults to none.
+	Groups []Group
+	// Keys says what a key has of its own. It is called on the goroutine that submits, when a key comes into use, and again
+	// when it does so after it has been forgotten; it may be called more than once. Defaults to nothing.
+	Keys func(key string) KeyConfig
 	// Limits bound what is started: an attempt needs room in all of them. Defaults to none.
 	Limits []policy.Limit
+	// Shared are limits that other dispatchers take from, too. Defaults to none.
+	Shared []*SharedLimit
 	// Retry says whether and when failed attempts are repeated. Defaults to never.
 	Retry policy.Retry
+	// Budget bounds the retries of each key to a share of its recent attempts. Defaults to no bound.
+	Budget policy.Budget
 	// Breaker stops sending to a key that keeps failing. Defaults to off.
 	Breaker policy.Breaker
 	// Seed makes the choices of jitter repeatable. Defaults to a random one.
@@ -80,17 +95,53 @@ func (c Config) validate() error {
 	fault(c.MaxKeys < 0, "MaxKeys", c.MaxKeys, "positive, or 0 for the default")
 	fault(c.AgeAfter < NeverAge, "AgeAfter", c.AgeAfter, "positive, 0 for the default, or NeverAge")
 	fault(c.Timeout < 0, "Timeout", c.Timeout, "positive, or 0 for no bound")
-	fault(len(c.Limits) > maxLimits, "Limits", len(c.Limits), "at most 64 of them")
-	names := make(map[string]bool)
+	fault(c.KeyWorkers < 0, "KeyWorkers", c.KeyWorkers, "positive, or 0 for no bound")
 	for _, limit := range c.Limits {
 		faults = append(faults, limit.Validate())
-		fault(names[limit.Name], "Limits", fmt.Sprintf("%q twice", limit.Name), "limits of different names")
-		names[limit.Name] = true
 	}
-	faults = append(faults, c.Retry.Validate(), c.Breaker.Validate())
+	faults = append(faults, c.validateNames(), c.Retry.Validate(), c.Budget.Validate(), c.Breaker.Validate())
 	return errors.Join(faults...)
 }
 
+// validateNames returns what is wrong with the names of limits and groups, and with their number.
+func (c Config) validateNames() error {
+	var faults []error
+	fault := func(bad bool, field string, value any, allowed string) {
+		if bad {
+			faults = append(faults, &policy.FieldError{Field: "Config." + field, Value: value, Allowed: allowed})
+		}
+	}
+	number := len(c.Limits) + len(c.Shared)
+	fault(number > maxLimits, "Limits", number, "at most 64 of them, the shared ones included")
+	names := make(map[string]bool)
+	for _, limit := range c.Limits {
+		fault(names[limit.Name], "Limits", fmt.Sprintf("%q twice", limit.Name), "limits of different names")
+		names[limit.Name] = true
+	}
+	for _, shared := range c.Shared {
+		if shared == nil {
+			fault(true, "Shared", "nil", "limits made by NewSharedLimit")
+			continue
+		}
+		name := shared.Limit().Name
+		fault(names[name], "Shared", fmt.Sprintf("%q twice", name), "limits of different names, among Limits and Shared")
+		names[name] = true
+	}
+	fault(len(c.Groups) > maxLimits, "Groups", len(c.Groups), "at most 64 of them")
+	groups := make(map[string]bool)
+	for _, group := range c.Groups {
+		fault(group.Name == "", "Groups", `""`, "groups that have names")
+		fault(groups[group.Name], "Groups", fmt.Sprintf("%q twice", group.Name), "groups of different names")
+		fault(group.Workers < 1, fmt.Sprintf("Groups(%q).Workers", group.Name), group.Workers, "at least 1")
+		groups[group.Name] = true
+	}
+	return errors.Join(faults...)
+}
+
+// core is the configuration of the dispatcher's core, without its shared limits.
 func (c Config) core() scheduler.Config {
-	return scheduler.Config{Workers: c.Workers, Limits: c.Limits, Retry: c.Retry, Breaker: c.Breaker, Seed: c.Seed, AgeAfter: c.AgeAfter}
+	return scheduler.Config{
+		Workers: c.Workers, KeyWorkers: c.KeyWorkers, Groups: c.Groups, Limits: c.Limits, Retry: c.Retry, Budget: c.Budget, Breaker: c.Breaker,
+		Seed: c.Seed, AgeAfter: c.AgeAfter,
+	}
 }

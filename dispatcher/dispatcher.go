@@ -16,7 +16,7 @@ type Dispatcher struct {
 	name         string                         // immutable after New
 	cfg          Config                         // immutable after New
 	costRequired bool                           // immutable after New; some limit demands a named cost
-	limits       atomic.Pointer[[]policy.Limit] // as they are now: SetRate and SetBurst replace the whole
+	limits       atomic.Pointer[[]policy.Limit] // as they are now, shared ones last: SetRate and SetBurst replace the whole
 	start        time.Time                      // immutable after New; zero of the clock
 	ended        chan struct{}                  // closed when the loop has ended
 	adjusting    sync.Mutex                     // held while limits change
@@ -24,6 +24,7 @@ type Dispatcher struct {
 	mail         mailbox
 	room         room
 	keys         keySet
+	sharing      sharing
 	crew         *crew
 	loop         loop // loop only
 }
@@ -37,7 +38,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	cfg.Limits = slices.Clone(cfg.Limits)
+	cfg.Limits, cfg.Groups = slices.Clone(cfg.Limits), slices.Clone(cfg.Groups)
 	d := &Dispatcher{
 		name:  cfg.Name,
 		cfg:   cfg,
@@ -45,16 +46,10 @@ func New(cfg Config) (*Dispatcher, error) {
 		ended: make(chan struct{}),
 		mail:  mailbox{bell: make(chan struct{}, 1)},
 		room:  room{free: cfg.Queue},
-		keys:  keySet{most: cfg.MaxKeys, known: make(map[string]struct{})},
-		loop: loop{
-			core:   scheduler.New(cfg.core()),
-			causes: make(map[string]error),
-		},
+		keys:  newKeySet(cfg),
+		loop:  loop{causes: make(map[string]error)},
 	}
-	for _, limit := range cfg.Limits {
-		d.costRequired = d.costRequired || limit.CostRequired
-	}
-	d.limits.Store(&cfg.Limits)
+	d.setUpLimits()
 	if err := register(d); err != nil {
 		return nil, err
 	}
@@ -66,8 +61,25 @@ func New(cfg Config) (*Dispatcher, error) {
 	d.crew = crew
 	d.loop.timer = time.NewTimer(time.Hour)
 	d.loop.timer.Stop()
+	d.sharing.join(d)
 	go d.run()
 	return d, nil
+}
+
+// setUpLimits makes the core.
+func (d *Dispatcher) setUpLimits() {
+	d.sharing = newSharing(d.cfg.Shared)
+	limits := slices.Concat(d.cfg.Limits, d.sharing.rules())
+	for _, limit := range limits {
+		d.costRequired = d.costRequired || limit.CostRequired
+	}
+	d.limits.Store(&limits)
+	core := d.cfg.core()
+	core.Shared = d.sharing.uses(d.start)
+	core.Ticket = func() uint64 { return sharedTickets.Add(1) }
+	d.sharing.lock() // others may use them already
+	d.loop.core = scheduler.New(core)
+	d.sharing.unlock()
 }
 
 // Name returns the dispatcher's name, which is generated if Config had none.

@@ -40,12 +40,15 @@ func (d *Dispatcher) run() {
 func (d *Dispatcher) turn() {
 	l := &d.loop
 	l.batch = d.mail.take(l.batch)
+	d.sharing.lock()
 	l.now = d.clock()
 	l.core.Step(scheduler.Event{Kind: scheduler.Tick, At: l.now}) // who asks is told how things stand now
 	for i := range l.batch {
 		d.receive(&l.batch[i])
 	}
 	effects := l.core.Effects()
+	d.sharing.unlock()
+	d.sharing.wake(d)
 	for i := range effects {
 		d.carryOut(&effects[i])
 	}
@@ -90,7 +93,7 @@ func (d *Dispatcher) receive(m *message) {
 	switch m.kind {
 	case scheduler.Submit:
 		h.accepted = d.loop.now
-		d.keys.add(h.entry.Key)
+		d.keys.add(h.entry.Key, h.entry.Rules)
 	case scheduler.Cancel:
 		if h.entry.State() < scheduler.Detached { // or it is over, and has ended for another reason
 			h.ended, h.expired = m.err, m.expired
@@ -192,6 +195,8 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 		err.Reason = job.ErrNotStarted
 	case scheduler.Aborted:
 		err.Reason = job.ErrAborted
+	case scheduler.BudgetUsedUp:
+		err.Reason = job.ErrRetryBudget
 	case scheduler.CostTooHigh:
 		err.Reason = job.ErrCostTooHigh
 	default:
@@ -255,6 +260,7 @@ func (d *Dispatcher) endLoop() {
 	d.endTurn()
 	d.loop.timer.Stop()
 	d.crew.release()
+	d.sharing.leave(d)
 	unregister(d)
 	close(d.ended)
 }

@@ -25,6 +25,7 @@ type Item[In, Out any] struct {
 type Spec struct {
 	Key      string    // see [WithKey]
 	Costs    []Cost    // see [WithCost]
+	Groups   []string  // see [WithGroup]
 	Priority int       // see [WithPriority]
 	Deadline time.Time // see [WithDeadline]
 }
@@ -43,6 +44,9 @@ func (s Spec) options() []Option {
 	}
 	for _, cost := range s.Costs {
 		options = append(options, WithCost(cost.Limit, cost.Tokens))
+	}
+	for _, name := range s.Groups {
+		options = append(options, WithGroup(name))
 	}
 	if s.Priority != 0 {
 		options = append(options, WithPriority(s.Priority))

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ const (
 	optionWhenOpen
 	optionWindow
 	optionPriority
+	optionGroup
 )
 
 // WithKey names whose fate the job shares: a host, a model, an account. Jobs of one key share a circuit, a cooldown and
@@ -69,6 +71,10 @@ func WithWhenOpen(choice policy.WhenOpen) Option {
 	return Option{kind: optionWhenOpen, whenOpen: choice}
 }
 
+// WithGroup puts the job into one of Config.Groups: it starts when that has a worker for it, besides all else. It may be given
+// several times, for several groups.
+func WithGroup(name string) Option { return Option{kind: optionGroup, text: name} }
+
 // WithWindow says how many elements a [Map] may have read and not yielded, at least 1. Elsewhere it has no effect.
 func WithWindow(elements int) Option { return Option{kind: optionWindow, number: float64(elements)} }
 
@@ -90,6 +96,7 @@ func windowOf(d *Dispatcher, options []Option) int {
 type spec struct {
 	key      string
 	costs    []policy.Amount // nil: the defaults
+	groups   uint64
 	priority int
 	deadline time.Time // zero: none
 	delay    time.Duration
@@ -150,6 +157,12 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 		s.priority = int(o.number)
 		return refuse(s.priority < scheduler.MinPriority || s.priority > scheduler.MaxPriority, "WithPriority", s.priority,
 			fmt.Sprintf("from %d to %d", scheduler.MinPriority, scheduler.MaxPriority))
+	case optionGroup:
+		i, err := d.groupIndex(o.text)
+		if err != nil {
+			return err
+		}
+		s.groups |= 1 << i
 	case optionWindow:
 		return refuse(o.number < 1, "WithWindow", o.number, "at least 1")
 	}
@@ -178,23 +191,41 @@ func (s *spec) setCost(d *Dispatcher, name string, tokens float64) error {
 
 // limitIndex finds a limit by its name. The error for one that does not exist says which do.
 func (d *Dispatcher) limitIndex(name string) (int, error) {
-	names := make([]string, len(d.cfg.Limits))
-	for i, limit := range d.cfg.Limits {
-		if limit.Name == name {
+	limits := *d.limits.Load()
+	names := make([]string, len(limits))
+	for i := range limits {
+		if limits[i].Name == name {
 			return i, nil
 		}
-		names[i] = fmt.Sprintf("%q", limit.Name)
+		names[i] = strconv.Quote(limits[i].Name)
 	}
-	allowed := "left out, because the dispatcher has no limits"
+	return 0, unknown("limit", name, names)
+}
+
+// groupIndex is limitIndex for groups.
+func (d *Dispatcher) groupIndex(name string) (int, error) {
+	names := make([]string, len(d.cfg.Groups))
+	for i, group := range d.cfg.Groups {
+		if group.Name == name {
+			return i, nil
+		}
+		names[i] = strconv.Quote(group.Name)
+	}
+	return 0, unknown("group", name, names)
+}
+
+// unknown is the error for a name that is none of those there are.
+func unknown(what, name string, names []string) error {
+	allowed := fmt.Sprintf("left out, because the dispatcher has no %ss", what)
 	if len(names) > 0 {
 		allowed = "one that exists: " + strings.Join(names, ", ")
 	}
-	return 0, &policy.FieldError{Field: fmt.Sprintf("limit %q", name), Value: "unknown", Allowed: allowed}
+	return &policy.FieldError{Field: fmt.Sprintf("%s %q", what, name), Value: "unknown", Allowed: allowed}
 }
 
 // checkCosts refuses a job that does not name a cost where one is required.
 func (s *spec) checkCosts(d *Dispatcher, options []Option) error {
-	for _, limit := range d.cfg.Limits {
+	for _, limit := range *d.limits.Load() {
 		if !limit.CostRequired {
 			continue
 		}

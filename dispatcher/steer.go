@@ -33,8 +33,12 @@ func (d *Dispatcher) ForceClosed(key string) { d.override(key, policy.ForcedClos
 func (d *Dispatcher) Disable(key string) { d.override(key, policy.Disabled) }
 
 func (d *Dispatcher) override(key string, mode policy.Mode) {
+	rules, err := d.keys.rulesOf(key)
+	if err != nil {
+		rules = nil // no job of this key will ever be accepted
+	}
 	d.ask(func() {
-		d.loop.core.Step(scheduler.Event{Kind: scheduler.Override, At: d.loop.now, Key: key, Mode: mode})
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.Override, At: d.loop.now, Key: key, Rules: rules, Mode: mode})
 	})
 }
 

@@ -85,7 +85,7 @@ func (h *header) init(ctx context.Context, d *Dispatcher, s *spec) {
 	if s.retry != nil {
 		h.retry = s.retry
 	}
-	h.entry = scheduler.Entry{Key: s.key, Costs: s.costs, Retry: h.retry, Priority: s.priority, FailFast: s.whenOpen == policy.FailFast}
+	h.entry = scheduler.Entry{Key: s.key, Costs: s.costs, Groups: s.groups, Retry: h.retry, Priority: s.priority, FailFast: s.whenOpen == policy.FailFast}
 	if s.delay > 0 {
 		h.entry.NotBefore = d.clock().Add(s.delay)
 	}
@@ -103,10 +103,12 @@ func (d *Dispatcher) accept(h *header, wait bool) error {
 	if err := d.room.take(h.ctx, wait); err != nil {
 		return err
 	}
-	if err := d.keys.admit(h.entry.Key); err != nil {
+	rules, err := d.keys.admit(h.entry.Key)
+	if err != nil {
 		d.room.giveBack()
 		return err
 	}
+	h.entry.Rules = rules
 	if !d.mail.submit(h) {
 		d.room.giveBack()
 		return ErrClosed

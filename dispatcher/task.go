@@ -80,7 +80,7 @@ func (h *header) SettleAttempt(n int, limit string, actual float64) error {
 		return err
 	}
 	field := fmt.Sprintf("settled cost of limit %q", limit)
-	if !h.d.cfg.Limits[i].Settled {
+	if limits := *h.d.limits.Load(); !limits[i].Settled {
 		return &policy.FieldError{Field: field, Value: actual, Allowed: "of a limit that is declared as Settled"}
 	}
 	amount, err := policy.AmountOf(field, actual)
@@ -130,14 +130,20 @@ func (t *task[T]) run() {
 		return
 	}
 	value, err := t.fn(ctx)
+	judged := err
+	if err == nil && t.retry.OnResult != nil && t.retry.Unwanted(value) {
+		err = &job.ResultError{Result: value}
+		judged = policy.Transient(err)
+	}
 	if err == nil {
 		t.value = value
 	} else if t.ctx.Err() == nil && errors.Is(context.Cause(ctx), job.ErrAttemptTimeout) {
 		err = fmt.Errorf("%w after %v: %w", job.ErrAttemptTimeout, t.timeout, err)
+		judged = err
 	}
 	// The caller's predicates are asked here, on the goroutine of the attempt and under its guard, not on the loop
 	// (S-O1).
-	outcome := t.retry.Classify(err)
+	outcome := t.retry.Classify(judged)
 	told = true
 	t.end(n, err, outcome)
 }

@@ -26,12 +26,15 @@ var (
 	// ErrCanceled: the job was canceled, by Future.Cancel or by the context that was given to Submit. The job's error
 	// matches context.Canceled, and the cause of that context.
 	ErrCanceled error = endError{"canceled", context.Canceled}
+	// ErrRetryBudget: the job's key has had its share of retries (policy.Budget).
+	ErrRetryBudget = errors.New("retry budget used up")
 	// ErrNotStarted: the dispatcher was stopped before the job could be run, or run again.
 	ErrNotStarted = errors.New("the dispatcher was stopped before the job could start")
 	// ErrAborted: the time that Close or Stop was given ran out.
 	ErrAborted = errors.New("aborted")
-	// ErrCostTooHigh: the job costs more of a strict limit than its burst, which was lowered after the job was accepted.
-	ErrCostTooHigh = errors.New("the cost is above the burst of a strict limit by now")
+	// ErrCostTooHigh: the job costs more of a limit than that allows at once, because it was lowered after the job was
+	// accepted: the burst of a strict limit, or the rate of a sliding one.
+	ErrCostTooHigh = errors.New("the cost is above what a limit allows by now")
 	// ErrGoexit: the function ended its goroutine with runtime.Goexit.
 	ErrGoexit = errors.New("the function called runtime.Goexit")
 )
@@ -122,6 +125,14 @@ func (e *MaxRetriesExceededError) Is(target error) bool { return target == ErrMa
 
 // Unwrap returns the last failure.
 func (e *MaxRetriesExceededError) Unwrap() error { return e.Last }
+
+// ResultError is the error of an attempt whose result was not wanted, because policy.Retry.OnResult said so.
+type ResultError struct {
+	Result any // what the function returned
+}
+
+// Error says that there was a result; it may be long, and is not shown.
+func (e *ResultError) Error() string { return fmt.Sprintf("unwanted result (a %T)", e.Result) }
 
 // PanicError is the reason of a job whose function panicked. The panic went no further.
 type PanicError struct {

@@ -68,6 +68,15 @@ func (l Limit) WithRate(r Rate) Limit {
 	return l
 }
 
+// WithBurst returns l with another burst, in tokens; 0 for the default. An Initial that does not fit any more is dropped.
+func (l Limit) WithBurst(tokens float64) Limit {
+	l.Burst = tokens
+	if l.Initial > l.Capacity() {
+		l.Initial = 0
+	}
+	return l
+}
+
 // Validate returns nil, or one [*FieldError] for each field that makes no sense, joined.
 func (l Limit) Validate() error {
 	var faults []error

@@ -8,6 +8,9 @@ import "github.com/toller-go/toller/policy"
 // A job that lacks something of what keys share holds the line for that: for the rest of this turn it is kept from all whose
 // turn comes later (S-A5). Those who need nothing of it pass.
 func (c *Core) admit() {
+	for _, pool := range c.pools {
+		pool.returned(c)
+	}
 	for again := true; again; again = c.letGo {
 		c.admitOnce() // once more if somebody held the line who does not wait for that any more
 	}
@@ -66,7 +69,7 @@ func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
 		if b.Bucket == nil || cost == 0 {
 			continue
 		}
-		if free := c.freeAt(b, i, cost); free > c.now {
+		if free := c.freeAt(b, e, i, cost); free > c.now {
 			lacks.limits |= 1 << i
 			at = max(at, free)
 		}
@@ -78,16 +81,16 @@ func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
 	return lacks, at
 }
 
-// freeAt returns when a job may take cost of a limit that keys share: now, unless there is too little, or it would delay a job
+// freeAt returns when e may take cost of a limit that keys share: now, unless there is too little, or it would delay a job
 // with a claim.
-func (c *Core) freeAt(b clockedBucket, limit int, cost policy.Amount) policy.Time {
+func (c *Core) freeAt(b clockedBucket, e *Entry, limit int, cost policy.Amount) policy.Time {
 	b.Advance(b.instant(c.now))
 	at := c.now
 	first := c.claim.entry
 	switch {
 	case !b.Has(cost):
 		at = b.readyAt(cost)
-	case b.pool.blocks(c, cost):
+	case b.pool.blocks(c, e, cost):
 		at = policy.Never // until another core says so
 	case first != nil && c.claim.delayedBy(b, cost, c.limits.costs(first)[limit]):
 		at = c.claim.at

@@ -26,7 +26,12 @@ type clockedBucket struct {
 }
 
 // instant returns the instant of the bucket's clock that is t by the core's; Never stays what it is.
-func (b clockedBucket) instant(t policy.Time) policy.Time { return t.Add(b.ahead) }
+func (b clockedBucket) instant(t policy.Time) policy.Time {
+	if t == policy.Never {
+		return t
+	}
+	return t.Add(b.ahead)
+}
 
 // readyAt returns when there will be room for cost, by the core's clock.
 func (b clockedBucket) readyAt(cost policy.Amount) policy.Time {
@@ -124,7 +129,7 @@ func (s *limitSet) giveBack(e *Entry) {
 	for i, cost := range s.costs(e) {
 		b := s.bucketOf(e.lane, i)
 		b.GiveBack(cost, b.instant(e.started))
-		b.pool.changed()
+		b.pool.changed(nil)
 	}
 }
 
@@ -138,7 +143,7 @@ func (s *limitSet) correct(now policy.Time, e *Entry, limit int, actual policy.A
 	b := s.bucketOf(e.lane, limit)
 	b.Advance(b.instant(now))
 	b.Settle(actual-s.costs(e)[limit], b.instant(e.started))
-	b.pool.changed()
+	b.pool.changed(nil)
 }
 
 // refund takes back what an attempt was charged for all limits that are settled.

@@ -48,14 +48,14 @@ func (p *Shared) SetRate(now policy.Time, rate policy.Rate) {
 	if p.rule.Burst == 0 {
 		p.bucket.SetBurst(now, p.rule.Capacity()) // it follows the rate
 	}
-	p.changed()
+	p.changed(nil)
 }
 
 // SetBurst changes the burst, in tokens, like SetRate.
 func (p *Shared) SetBurst(now policy.Time, burst float64) {
 	p.rule.Burst = burst
 	p.bucket.SetBurst(now, burst)
-	p.changed()
+	p.changed(nil)
 }
 
 // Observe takes the server's word for how much is left, at an instant of the limit's own clock.
@@ -75,11 +75,26 @@ func (p *Shared) Woken() []*Core {
 	return woken
 }
 
-// changed says that there may be enough now for cores that have found too little.
-func (p *Shared) changed() {
-	if p != nil && len(p.turned) > 0 {
-		p.woken = append(p.woken, p.turned...)
-		p.turned = p.turned[:0]
+// changed says that there may be enough now for cores that have found too little, save for one, or nil, that has just looked.
+func (p *Shared) changed(save *Core) {
+	if p == nil {
+		return
+	}
+	left := p.turned[:0]
+	for _, c := range p.turned {
+		if c == save {
+			left = append(left, c)
+		} else {
+			p.woken = append(p.woken, c)
+		}
+	}
+	p.turned = left
+}
+
+// returned notes that c looks again.
+func (p *Shared) returned(c *Core) {
+	if i := slices.Index(p.turned, c); i >= 0 {
+		p.turned = slices.Delete(p.turned, i, i+1)
 	}
 }
 
@@ -90,14 +105,18 @@ func (p *Shared) refused(c *Core) {
 	}
 }
 
-// blocks reports whether a core in line before c would have to wait longer if c took cost now.
-func (p *Shared) blocks(c *Core, cost policy.Amount) bool {
+// blocks reports whether another core in line would have to wait longer if c took cost for e now. The job for which c itself
+// stands in line goes before those behind it; c's other jobs are behind all.
+func (p *Shared) blocks(c *Core, e *Entry, cost policy.Amount) bool {
 	if p == nil {
 		return false
 	}
 	for _, w := range p.line {
 		if w.core == c {
-			return false
+			if e == c.claimed {
+				return false
+			}
+			continue
 		}
 		if w.at != policy.Never && !p.bucket.Allows(cost, w.cost, w.at) {
 			return true
@@ -113,7 +132,7 @@ func (p *Shared) stand(w waiter) {
 			later := w.at > p.line[i].at
 			p.line[i] = w
 			if later {
-				p.changed() // others may pass until then
+				p.changed(w.core) // others may pass until then
 			}
 			return
 		}
@@ -130,7 +149,7 @@ func (p *Shared) leave(c *Core) {
 	for i := range p.line {
 		if p.line[i].core == c {
 			p.line = slices.Delete(p.line, i, i+1)
-			p.changed()
+			p.changed(c)
 			return
 		}
 	}

@@ -31,16 +31,36 @@ func (c Canceled) String() string {
 	return names[c]
 }
 
+// State is where a job stands, as its future knows it.
+type State uint8
+
+// The states. What a job that is not settled waits for, its dispatcher knows.
+const (
+	Pending   State = iota // queued, waiting or running
+	Succeeded              // there is a value
+	Failed                 // there is an error, be it that the job was canceled
+)
+
+// String returns the state in lower case.
+func (s State) String() string {
+	names := [...]string{"pending", "succeeded", "failed"}
+	if int(s) >= len(names) {
+		return fmt.Sprintf("State(%d)", uint8(s))
+	}
+	return names[s]
+}
+
 // Future is the answer of a job that may still be under way. It comes from a dispatcher; a zero Future belongs to no job and
 // never settles.
 type Future[T any] struct {
 	owner Owner // immutable once the future is handed out
 
-	mu      sync.Mutex
-	settled bool          // guarded by mu
-	done    chan struct{} // guarded by mu; nil until somebody asks
-	value   T             // written before settled is set, immutable afterwards
-	err     error         // likewise
+	mu       sync.Mutex
+	settled  bool          // guarded by mu
+	done     chan struct{} // guarded by mu; nil until somebody asks
+	watchers []watcher     // guarded by mu
+	value    T             // written before settled is set, immutable afterwards
+	err      error         // likewise
 }
 
 // Owner is the job behind a future. Dispatchers implement it.
@@ -104,6 +124,18 @@ func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive // 
 	return f.value, f.err, true
 }
 
+// State returns where the job stands, without waiting.
+func (f *Future[T]) State() State {
+	switch _, err, ok := f.Result(); {
+	case !ok:
+		return Pending
+	case err == nil:
+		return Succeeded
+	default:
+		return Failed
+	}
+}
+
 // Cancel ends the job if it is not over, and says what it found. The future is settled when Cancel returns, with an
 // [*Error] that matches [ErrCanceled], unless the job had ended by itself before. Cancel does not wait for a function
 // that is running.
@@ -141,5 +173,9 @@ func (p *Promise[T]) Settle(value T, err error) bool {
 	if f.done != nil {
 		close(f.done)
 	}
+	for _, w := range f.watchers {
+		w.box.add(w.index)
+	}
+	f.watchers = nil
 	return true
 }

@@ -35,6 +35,7 @@ const (
 	optionWindow
 	optionPriority
 	optionGroup
+	optionInOrder
 )
 
 // WithKey names whose fate the job shares: a host, a model, an account. Jobs of one key share a circuit, a cooldown and
@@ -75,8 +76,12 @@ func WithWhenOpen(choice policy.WhenOpen) Option {
 // several times, for several groups.
 func WithGroup(name string) Option { return Option{kind: optionGroup, text: name} }
 
-// WithWindow says how many elements a [Map] may have read and not yielded, at least 1. Elsewhere it has no effect.
+// WithWindow says how many elements a [Map] or a [Then] may have read and not yielded, at least 1. Elsewhere it has no effect.
 func WithWindow(elements int) Option { return Option{kind: optionWindow, number: float64(elements)} }
+
+// InOrder has a [Map] or a [Then] yield its results in the order of its source. One that takes long holds back those behind it,
+// which count as not yielded. Elsewhere it has no effect.
+func InOrder() Option { return Option{kind: optionInOrder} }
 
 // windowOf returns the window that the options ask for, or twice the workers.
 func windowOf(d *Dispatcher, options []Option) int {
@@ -133,7 +138,7 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 		return &policy.FieldError{Field: field, Value: value, Allowed: allowed}
 	}
 	switch o.kind {
-	case optionNone:
+	case optionNone, optionInOrder:
 	case optionKey:
 		s.key = o.text
 	case optionCost:

@@ -1,0 +1,167 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+)
+
+// stage is one [Map] or [Then] that is being ranged over.
+type stage[A, In, Out any] struct {
+	d       *Dispatcher
+	fn      func(context.Context, In) (Out, error)
+	per     func(In) Spec // nil: nothing differs
+	options []Option
+	next    func() (Item[A, In], bool)
+	yield   func(Item[A, Out]) bool
+	ended   bool // nothing more is read
+	outbox  outbox
+
+	under   map[job.ID]flight[A, Out] // read, and under way
+	held    map[int]Item[A, Out]      // by number: over, and waiting for those before them; nil: they are yielded as they come
+	read    int                       // elements read
+	yielded int                       // elements yielded
+}
+
+// flight is one element under way.
+type flight[A, Out any] struct {
+	number int // in the order of reading
+	item   Item[A, Out]
+	future *job.Future[Out]
+}
+
+// run goes on until everything has been yielded or the loop is left, with which ctx ends.
+func (s *stage[A, In, Out]) run(ctx context.Context, window int) {
+	s.under = make(map[job.ID]flight[A, Out])
+	for {
+		var over []job.ID
+		switch {
+		case s.read-s.yielded < window && !s.ended:
+			if !s.launch(ctx) {
+				return
+			}
+			over = s.outbox.take() // reading and submitting may take their time; what is there goes on meanwhile
+		case len(s.under) > 0:
+			over = s.outbox.wait()
+		default:
+			return
+		}
+		for _, id := range over {
+			f := s.under[id]
+			delete(s.under, id)
+			f.item.Value, f.item.Err, _ = f.future.Result()
+			if !s.emit(f.number, f.item) {
+				return
+			}
+		}
+	}
+}
+
+// emit yields an element that is over, or holds it back until those before it have been. It reports false when the loop has
+// been left.
+func (s *stage[A, In, Out]) emit(number int, item Item[A, Out]) bool {
+	if s.held == nil {
+		s.yielded++
+		return s.yield(item)
+	}
+	s.held[number] = item
+	for {
+		item, ok := s.held[s.yielded]
+		if !ok {
+			return true
+		}
+		delete(s.held, s.yielded)
+		s.yielded++
+		if !s.yield(item) {
+			return false
+		}
+	}
+}
+
+// launch reads one element and submits it, if there is one. It reports false when the loop has been left.
+func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		s.ended = true
+		return true
+	}
+	from, ok := s.next()
+	if !ok {
+		s.ended = true
+		return true
+	}
+	f := flight[A, Out]{number: s.read, item: Item[A, Out]{Index: from.Index, In: from.In, Err: from.Err}}
+	s.read++
+	if from.Err == nil {
+		f.future, f.item.Err = s.submit(ctx, from.Value)
+	}
+	if errors.Is(f.item.Err, ErrClosed) && from.Err == nil {
+		s.ended = true
+	}
+	if f.item.Err != nil {
+		return s.emit(f.number, f.item)
+	}
+	s.under[f.future.ID()] = f
+	return true
+}
+
+func (s *stage[A, In, Out]) submit(ctx context.Context, in In) (*job.Future[Out], error) {
+	if s.fn == nil {
+		return nil, ErrNilFunc
+	}
+	call := func(ctx context.Context) (Out, error) { return s.fn(ctx, in) }
+	options := s.options
+	if s.per != nil {
+		options = append(slices.Clip(options), s.per(in).options()...)
+	}
+	t, err := newTask(ctx, s.d, call, policy.Wait, options)
+	if err != nil {
+		return nil, err
+	}
+	t.outbox = &s.outbox
+	if err := s.d.accept(&t.header, !job.Inside(ctx, s.d.name)); err != nil {
+		return nil, err
+	}
+	return t.promise.Future(), nil
+}
+
+// outbox collects the jobs of one stage that are over, in the order in which they ended.
+type outbox struct {
+	bell chan struct{} // holds one: there is something to take
+
+	mu   sync.Mutex
+	over []job.ID // guarded by mu
+}
+
+// add is called by the loop for each job, once it is settled. It does not block.
+func (o *outbox) add(id job.ID) {
+	o.mu.Lock()
+	o.over = append(o.over, id)
+	o.mu.Unlock()
+	select {
+	case o.bell <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns what is over, and blocks until something is. Every job is settled at some time, so it needs no way out.
+func (o *outbox) wait() []job.ID {
+	for {
+		<-o.bell
+		if over := o.take(); len(over) > 0 { // take may have been quicker than the bell
+			return over
+		}
+	}
+}
+
+// take returns what is over, if anything is.
+func (o *outbox) take() []job.ID {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	over := o.over
+	o.over = nil
+	return over
+}

@@ -69,6 +69,8 @@ type Owner interface {
 	JobID() ID
 	// CancelJob cancels the job and says what that did.
 	CancelJob() Canceled
+	// ExplainJob says what the job waits for.
+	ExplainJob() Explanation
 }
 
 // ID returns the job's number within its dispatcher; zero for a zero Future.

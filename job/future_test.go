@@ -27,6 +27,8 @@ type owner struct {
 func (o *owner) JobID() job.ID           { return o.id }
 func (o *owner) CancelJob() job.Canceled { return o.cancel() }
 
+func (o *owner) ExplainJob() job.Explanation { return job.Explanation{ID: o.JobID()} }
+
 func newPromise[T any](id job.ID) *job.Promise[T] {
 	p := new(job.Promise[T])
 	p.Init(&owner{id: id, cancel: func() job.Canceled {

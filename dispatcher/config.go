@@ -66,6 +66,12 @@ type Config struct {
 	Budget policy.Budget
 	// Breaker stops sending to a key that keeps failing. Defaults to off.
 	Breaker policy.Breaker
+	// OnEvent is told what happens, in order, on a goroutine of its own; it may call anything, this dispatcher included. When it
+	// is slower than what happens, events are dropped, see EventBuffer: counts and records must not be made of them. After Close
+	// has returned it may still be told the last ones. Defaults to nobody.
+	OnEvent func(Event)
+	// EventBuffer is how many events may wait for OnEvent; the rest is dropped and counted (EventsDropped). Defaults to 4,096.
+	EventBuffer int
 	// Seed makes the choices of jitter repeatable. Defaults to a random one.
 	Seed uint64
 }
@@ -76,6 +82,7 @@ func (c Config) withDefaults() Config {
 	c.Queue = cmp.Or(c.Queue, DefaultQueue)
 	c.AgeAfter = cmp.Or(c.AgeAfter, DefaultAgeAfter)
 	c.MaxKeys = cmp.Or(c.MaxKeys, DefaultMaxKeys)
+	c.EventBuffer = cmp.Or(c.EventBuffer, DefaultEventBuffer)
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()
 	}
@@ -96,6 +103,7 @@ func (c Config) validate() error {
 	fault(c.AgeAfter < NeverAge, "AgeAfter", c.AgeAfter, "positive, 0 for the default, or NeverAge")
 	fault(c.Timeout < 0, "Timeout", c.Timeout, "positive, or 0 for no bound")
 	fault(c.KeyWorkers < 0, "KeyWorkers", c.KeyWorkers, "positive, or 0 for no bound")
+	fault(c.EventBuffer < 0, "EventBuffer", c.EventBuffer, "positive, or 0 for the default")
 	for _, limit := range c.Limits {
 		faults = append(faults, limit.Validate())
 	}

@@ -25,6 +25,7 @@ type Dispatcher struct {
 	room         room
 	keys         keySet
 	sharing      sharing
+	feed         feed
 	crew         *crew
 	loop         loop // loop only
 }
@@ -47,6 +48,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		mail:  mailbox{bell: make(chan struct{}, 1)},
 		room:  room{free: cfg.Queue},
 		keys:  newKeySet(cfg),
+		feed:  feed{listener: cfg.OnEvent, most: cfg.EventBuffer, bell: make(chan struct{}, 1)},
 		loop:  loop{causes: make(map[string]error)},
 	}
 	d.setUpLimits()
@@ -62,6 +64,9 @@ func New(cfg Config) (*Dispatcher, error) {
 	d.loop.timer = time.NewTimer(time.Hour)
 	d.loop.timer.Stop()
 	d.sharing.join(d)
+	if cfg.OnEvent != nil {
+		go d.feed.run()
+	}
 	go d.run()
 	return d, nil
 }

@@ -100,6 +100,7 @@ func (d *Dispatcher) receive(m *message) {
 		}
 	case scheduler.Done:
 		d.record(h, m)
+		d.tellEnd(m)
 	default:
 	}
 	d.loop.core.Step(scheduler.Event{
@@ -119,6 +120,9 @@ func (d *Dispatcher) record(h *header, m *message) {
 
 // carryOut does what the core has decided.
 func (d *Dispatcher) carryOut(e *scheduler.Effect) {
+	if e.Kind != scheduler.Settle { // which is told with the job's error
+		d.tellEffect(e, nil)
+	}
 	switch e.Kind {
 	case scheduler.Start:
 		t := e.Entry.Owner.(jobTask)
@@ -158,6 +162,7 @@ func (d *Dispatcher) settle(e *scheduler.Effect) {
 	if e.Reason != scheduler.Succeeded {
 		err = d.failure(h, e)
 	}
+	d.tellEffect(e, err)
 	t.settle(e.Reason, err)
 	d.room.giveBack()
 	if h.outbox != nil {
@@ -261,6 +266,7 @@ func (d *Dispatcher) endLoop() {
 	d.loop.timer.Stop()
 	d.crew.release()
 	d.sharing.leave(d)
+	d.feed.end()
 	unregister(d)
 	close(d.ended)
 }

@@ -1,6 +1,8 @@
 package dispatcher
 
 import (
+	"log/slog"
+
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/scheduler"
@@ -46,6 +48,22 @@ func (d *Dispatcher) override(key string, mode policy.Mode) {
 type Snapshot struct {
 	Name string
 	scheduler.Snapshot
+}
+
+// LogValue returns the counts, and a group for each limit and for each key that something is the matter with, for log/slog.
+func (s Snapshot) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("dispatcher", s.Name), slog.Int("queued", s.Queued), slog.Int("waiting", s.Waiting), slog.Int("running", s.Running), slog.Bool("paused", s.Paused),
+	}
+	for _, l := range s.Limits {
+		attrs = append(attrs, slog.Group("limit "+l.Name, slog.Float64("level", l.Level)))
+	}
+	for _, k := range s.Keys {
+		if k.Circuit != policy.Closed || k.Cooling > 0 {
+			attrs = append(attrs, slog.Group("key "+k.Key, slog.String("circuit", k.Circuit.String()), slog.Duration("cooling", k.Cooling), slog.Int("queued", k.Queued)))
+		}
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // Snapshot returns one consistent cut: all figures are of the same moment. It waits for the scheduler, no longer than a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -96,6 +97,23 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %v", e.Last)
 	}
 	return b.String()
+}
+
+// LogValue returns what the error is about as a group of attributes, for log/slog.
+func (e *Error) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("dispatcher", e.Dispatcher), slog.Uint64("job", uint64(e.ID)), slog.Int("attempts", e.Attempts)}
+	if e.Key != "" {
+		attrs = append(attrs, slog.String("key", e.Key))
+	}
+	for _, part := range []struct {
+		name string
+		err  error
+	}{{"reason", e.Reason}, {"last", e.Last}, {"cause", e.Cause}} {
+		if part.err != nil {
+			attrs = append(attrs, slog.String(part.name, part.err.Error()))
+		}
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // Unwrap returns the reason, the function's last error, and the cause of a context, as far as there are any.

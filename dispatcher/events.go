@@ -1,0 +1,186 @@
+package dispatcher
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// EventKind says what has happened.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	AttemptStarted    EventKind = iota + 1 // Job, Key, Attempt
+	AttemptEnded                           // and Err: what the function returned
+	JobWaiting                             // Job, Key; Until: for its backoff or delay
+	JobSettled                             // Job, Key, Attempt: how many there were; Err: as of its future
+	CircuitOpened                          // Key; Until: when it is tested, zero if only Reset can tell; Job: whose attempt did it
+	CircuitHalfOpened                      // Key
+	CircuitClosed                          // Key
+	KeyCooling                             // Key; Until; Job: whose attempt was throttled
+)
+
+// String names the kind in lower case.
+func (k EventKind) String() string {
+	names := [...]string{
+		"no event", "attempt started", "attempt ended", "job waiting", "job settled", "circuit opened", "circuit half-opened", "circuit closed",
+		"key cooling",
+	}
+	if int(k) >= len(names) {
+		return fmt.Sprintf("EventKind(%d)", uint8(k))
+	}
+	return names[k]
+}
+
+// Event is something that has happened in a dispatcher. Which fields are set depends on Kind.
+type Event struct {
+	Seq     uint64 // from 1; a gap means that events were dropped
+	At      time.Time
+	Kind    EventKind
+	Job     job.ID
+	Key     string
+	Attempt int
+	Until   time.Time
+	Err     error
+}
+
+// LogValue returns the fields that are set, as a group.
+func (e Event) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.Uint64("seq", e.Seq), slog.String("event", e.Kind.String())}
+	if e.Job != 0 {
+		attrs = append(attrs, slog.Uint64("job", uint64(e.Job)))
+	}
+	if e.Key != "" {
+		attrs = append(attrs, slog.String("key", e.Key))
+	}
+	if e.Attempt != 0 {
+		attrs = append(attrs, slog.Int("attempt", e.Attempt))
+	}
+	if !e.Until.IsZero() {
+		attrs = append(attrs, slog.Time("until", e.Until))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("error", e.Err))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// DefaultEventBuffer is how many events may wait for Config.OnEvent.
+const DefaultEventBuffer = 4096
+
+// feed takes events from the loop to the listener, in order, on a goroutine of the listener's own. It is bounded: when the
+// listener is too slow, events are dropped and counted, and nothing ever waits for it (S-O2).
+type feed struct {
+	listener func(Event) // immutable; nil: nobody listens
+	most     int         // immutable
+	bell     chan struct{}
+
+	mu      sync.Mutex
+	waiting []Event // guarded by mu
+	seq     uint64  // guarded by mu; of the latest event
+	dropped uint64  // guarded by mu
+	ended   bool    // guarded by mu; no more will come
+}
+
+// run is the listener's goroutine. It ends when everything has been told and no more will come.
+func (f *feed) run() {
+	var batch []Event
+	for {
+		f.mu.Lock()
+		batch, f.waiting = f.waiting, batch[:0]
+		ended := f.ended
+		f.mu.Unlock()
+		for _, e := range batch {
+			f.listener(e)
+		}
+		clear(batch)
+		switch {
+		case len(batch) > 0:
+		case ended:
+			return
+		default:
+			<-f.bell
+		}
+	}
+}
+
+// tell passes an event on, or drops it. It does not block.
+func (f *feed) tell(e Event) {
+	f.mu.Lock()
+	f.seq++
+	e.Seq = f.seq
+	if len(f.waiting) < f.most {
+		f.waiting = append(f.waiting, e)
+	} else {
+		f.dropped++
+	}
+	f.mu.Unlock()
+	f.ring()
+}
+
+func (f *feed) end() {
+	f.mu.Lock()
+	f.ended = true
+	f.mu.Unlock()
+	f.ring()
+}
+
+func (f *feed) ring() {
+	select {
+	case f.bell <- struct{}{}:
+	default:
+	}
+}
+
+// EventsDropped returns how many events Config.OnEvent has missed, because it was too slow.
+func (d *Dispatcher) EventsDropped() uint64 {
+	d.feed.mu.Lock()
+	defer d.feed.mu.Unlock()
+	return d.feed.dropped
+}
+
+// tellEffect tells the listener what the core has decided. err is that of a job that is settled. Loop only.
+func (d *Dispatcher) tellEffect(e *scheduler.Effect, err error) {
+	if d.feed.listener == nil {
+		return
+	}
+	kinds := [...]EventKind{
+		scheduler.Start: AttemptStarted, scheduler.Settle: JobSettled, scheduler.Parked: JobWaiting, scheduler.Opened: CircuitOpened,
+		scheduler.HalfOpened: CircuitHalfOpened, scheduler.Closed: CircuitClosed, scheduler.Cooling: KeyCooling, scheduler.Forgotten: 0,
+	}
+	event := Event{Kind: kinds[e.Kind], At: d.moment(d.loop.now), Key: e.Key, Err: err}
+	if event.Kind == 0 {
+		return
+	}
+	if e.Entry != nil {
+		h := e.Entry.Owner.(jobTask).head()
+		event.Job, event.Key = h.id, h.entry.Key
+	}
+	switch e.Kind {
+	case scheduler.Start, scheduler.Settle:
+		event.Attempt = e.Entry.Runs()
+	case scheduler.Parked, scheduler.Cooling, scheduler.Opened:
+		if e.Until != policy.Never {
+			event.Until = d.moment(e.Until)
+		}
+	default:
+	}
+	d.feed.tell(event)
+}
+
+// tellEnd tells the listener that an attempt has ended. Loop only.
+func (d *Dispatcher) tellEnd(m *message) {
+	if d.feed.listener == nil {
+		return
+	}
+	d.feed.tell(Event{Kind: AttemptEnded, At: d.moment(d.loop.now), Job: m.job.id, Key: m.job.entry.Key, Attempt: m.attempt, Err: m.err})
+}
+
+// moment is the time of an instant.
+func (d *Dispatcher) moment(t policy.Time) time.Time { return d.start.Add(time.Duration(t - 1)) }

@@ -1,0 +1,152 @@
+package dispatcher_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+)
+
+// recorder is a listener that keeps what it is told.
+type recorder struct {
+	start time.Time
+
+	mu     sync.Mutex
+	events []dispatcher.Event // guarded by mu
+}
+
+func (r *recorder) hear(e dispatcher.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+func (r *recorder) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var lines []string
+	for _, e := range r.events {
+		line := fmt.Sprintf("%d %v %v job %d %s#%d", e.Seq, e.At.Sub(r.start), e.Kind, e.Job, e.Key, e.Attempt)
+		if !e.Until.IsZero() {
+			line += fmt.Sprint(" until ", e.Until.Sub(r.start))
+		}
+		if e.Err != nil {
+			line += ": " + e.Err.Error()
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// S-O2: what happens is told in order, numbered, with the instant at which it did.
+func TestEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{start: time.Now()}
+		d := open(t, dispatcher.Config{Name: "told", Retry: exact(2, time.Second), Breaker: breaker(2), OnEvent: r.hear})
+		failure(t, submit(t, d, newTimeline().marking(0, policy.Transient(errBackend)), dispatcher.WithKey("a")))
+		failure(t, submit(t, d, newTimeline().marking(0, policy.Fatal(errBackend)), dispatcher.WithKey("b"), dispatcher.WithDelay(2*time.Second)))
+		synctest.Wait()
+		assert.Equal(t, []string{
+			`1 0s attempt started job 1 a#1`,
+			`2 0s attempt ended job 1 a#1: backend says no`,
+			`3 0s job waiting job 1 a#0 until 1s`,
+			`4 1s attempt started job 1 a#2`,
+			`5 1s attempt ended job 1 a#2: backend says no`,
+			`6 1s circuit opened job 1 a#0 until 31s`,
+			`7 1s job settled job 1 a#2: job 1 (key "a") of dispatcher "told": retries exceeded, after 2 attempts: backend says no`,
+			`8 1s job waiting job 2 b#0 until 3s`,
+			`9 3s attempt started job 2 b#1`,
+			`10 3s attempt ended job 2 b#1: backend says no`,
+			`11 3s job settled job 2 b#1: job 2 (key "b") of dispatcher "told": failed, after 1 attempt: backend says no`,
+		}, r.lines())
+		assert.Zero(t, d.EventsDropped())
+	})
+}
+
+// S-O2: a listener that is too slow misses events, which are counted; the jobs do not wait for it.
+func TestEventsAreDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, slow := &recorder{start: time.Now()}, make(chan struct{})
+		d := open(t, dispatcher.Config{EventBuffer: 3, OnEvent: func(e dispatcher.Event) {
+			<-slow
+			r.hear(e)
+		}})
+		for range 10 {
+			succeed(t, submit(t, d, newTimeline().marking(0, nil)))
+		}
+		synctest.Wait()
+		dropped := d.EventsDropped()
+		close(slow)
+		synctest.Wait()
+		succeed(t, submit(t, d, newTimeline().marking(0, nil)))
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		last := r.events[len(r.events)-1]
+		assert.EqualValues(t, 33, last.Seq, "three for each job")
+		assert.EqualValues(t, 33-dropped, len(r.events))
+		assert.Greater(t, dropped, uint64(20))
+	})
+}
+
+// S-O2: a listener may call anything, the dispatcher's own methods and Close included. [gobreaker deadlocks there]
+func TestListenerMayCallAnything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d *dispatcher.Dispatcher
+		closed := make(chan error, 1)
+		ready := make(chan struct{})
+		d = open(t, dispatcher.Config{OnEvent: func(e dispatcher.Event) {
+			<-ready
+			d.Snapshot()
+			d.Pause()
+			d.Resume()
+			switch {
+			case e.Kind == dispatcher.JobSettled && e.Job == 1:
+				_, err := dispatcher.Do(context.Background(), d, newTimeline().marking(time.Second, nil))
+				assert.NoError(t, err)
+			case e.Kind == dispatcher.JobSettled:
+				closed <- d.Close(context.Background())
+			}
+		}})
+		close(ready)
+		succeed(t, submit(t, d, newTimeline().marking(0, nil)))
+		assert.NoError(t, <-closed)
+	})
+}
+
+// What is logged has attributes, for machines to find.
+func TestLogValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "until" {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+		r := &recorder{start: time.Now()}
+		d := open(t, dispatcher.Config{Name: "logged", Breaker: breaker(1), OnEvent: r.hear, Limits: []policy.Limit{perSecond(1, 5)}})
+		failed := failure(t, submit(t, d, newTimeline().marking(0, errBackend), dispatcher.WithKey("k")))
+		synctest.Wait()
+		log.Info("job failed", "job", failed)
+		log.Info("state", "now", snapshot(d))
+		require.NotEmpty(t, r.events)
+		log.Info("event", "event", r.events[2])
+		assert.Equal(t, `{"level":"INFO","msg":"job failed","job":{"dispatcher":"logged","job":1,"attempts":1,"key":"k","reason":"failed","last":"backend says no"}}
+{"level":"INFO","msg":"state","now":{"dispatcher":"logged","queued":0,"waiting":0,"running":0,"paused":false,"limit calls":{"level":4},"key k":{"circuit":"open","cooling":0,"queued":0}}}
+{"level":"INFO","msg":"event","event":{"seq":3,"event":"circuit opened","job":1,"key":"k"}}
+`, out.String())
+		var _ slog.LogValuer = (*job.Error)(nil)
+	})
+}

@@ -95,7 +95,7 @@ func TestEventsAreDropped(t *testing.T) {
 		defer r.mu.Unlock()
 		last := r.events[len(r.events)-1]
 		assert.EqualValues(t, 33, last.Seq, "three for each job")
-		assert.EqualValues(t, 33-dropped, len(r.events))
+		assert.Len(t, r.events, int(33-dropped))
 		assert.Greater(t, dropped, uint64(20))
 	})
 }
@@ -143,10 +143,11 @@ func TestLogValues(t *testing.T) {
 		log.Info("state", "now", snapshot(d))
 		require.NotEmpty(t, r.events)
 		log.Info("event", "event", r.events[2])
-		assert.Equal(t, `{"level":"INFO","msg":"job failed","job":{"dispatcher":"logged","job":1,"attempts":1,"key":"k","reason":"failed","last":"backend says no"}}
+		want := `{"level":"INFO","msg":"job failed","job":{"dispatcher":"logged","job":1,"attempts":1,"key":"k","reason":"failed","last":"backend says no"}}
 {"level":"INFO","msg":"state","now":{"dispatcher":"logged","queued":0,"waiting":0,"running":0,"paused":false,"limit calls":{"level":4},"key k":{"circuit":"open","cooling":0,"queued":0}}}
 {"level":"INFO","msg":"event","event":{"seq":3,"event":"circuit opened","job":1,"key":"k"}}
-`, out.String())
+`
+		assert.Equal(t, want, out.String())
 		var _ slog.LogValuer = (*job.Error)(nil)
 	})
 }

@@ -26,11 +26,11 @@ func (c *Core) admitOnce() {
 		if e == nil {
 			break
 		}
-		l, size := e.lane, e.size
+		l := e.lane
 		if !c.laneAdmits(l) || !c.ownLimitsAdmit(e) {
 			continue // it has left the ring; it blocks nobody else
 		}
-		if c.begin(l); l.deficit < size {
+		if c.begin(l); !e.paid && l.deficit < e.size {
 			c.endTurn(l)
 			continue
 		}
@@ -42,13 +42,14 @@ func (c *Core) admitOnce() {
 		if lacks, at := c.lacking(e); !lacks.none() {
 			held = held.with(lacks)
 			e.seat.heldOn = c.turn
+			c.pay(e)
 			c.hold(&c.claim, e, lacks, at)
 			c.line = min(c.line, at)
 			continue
 		}
-		s := e.seat
+		c.pay(e)
 		c.start(l, e)
-		c.spend(s, size)
+		c.spend(e.seat)
 	}
 }
 
@@ -90,7 +91,7 @@ func (c *Core) freeAt(b clockedBucket, e *Entry, limit int, cost policy.Amount) 
 	switch {
 	case !b.Has(cost):
 		at = b.readyAt(cost)
-	case b.pool.blocks(c, e, cost):
+	case b.pool.blocks(c, e, cost, b.instant(c.now)):
 		at = policy.Never // until another core says so
 	case first != nil && c.claim.delayedBy(b, cost, c.limits.costs(first)[limit]):
 		at = c.claim.at
@@ -197,15 +198,26 @@ func (c *Core) start(l *lane, e *Entry) {
 	e.pass = l.circuit.Start(c.now)
 	e.visit = l.cool.Start(c.now)
 	e.runs++
-	e.corrected = 0
+	c.forgoClaim(e)
+	e.corrected, e.paid = 0, false
 	e.state, e.started = Running, c.now
 	c.takeOff(l, e)
 	c.emit(Effect{Kind: Start, Entry: e})
+	if c.full(l) || !l.circuit.Admits() {
+		c.releaseLine(l)
+	}
 	if e.pass.Probe() && l.circuit.Rejects() {
 		c.rejectFailFast(l) // all probes are out
 	}
 	if e == l.claim.entry {
 		c.touch(l) // what it kept from others of the lane is theirs
+	}
+}
+
+// releaseLine has the line looked at again that a job of l holds: it waits for a gate of its own now.
+func (c *Core) releaseLine(l *lane) {
+	for _, s := range l.ready.seats {
+		c.letGo = c.letGo || s.ring != nil && s.heldOn == c.turn
 	}
 }
 

@@ -57,7 +57,8 @@ type Core struct {
 	pools     []*Shared     // limits that other cores use too
 	newTicket func() uint64 // of all cores that use them
 	ticket    uint64        // in the lines of pools
-	claimed   *Entry        // the job that had the claim in the last turn
+	claimed   *Entry        // the job for which it stands there, or has its ticket
+	claimedAt policy.Time   // when that can start if nobody takes anything
 
 	inFlight  int
 	unsettled int

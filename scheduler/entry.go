@@ -47,6 +47,7 @@ type Entry struct {
 
 	lane      *lane
 	seat      *seat
+	paid      bool        // its size has been taken off its lane's deficit
 	size      int64       // for the round robin, see Core.begin
 	arrival   uint64      // order of submission; retries keep it (S-A6)
 	submitted policy.Time // when it was submitted

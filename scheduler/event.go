@@ -117,7 +117,12 @@ const (
 // ownEnd reports whether the job came to an end of its own, which says something about the backend (S-B9), and was not
 // called off.
 func (r Reason) ownEnd() bool {
-	return r == Succeeded || r == Failed || r == AttemptsUsedUp || r == ElapsedUsedUp || r == BudgetUsedUp
+	switch r {
+	case Succeeded, Failed, AttemptsUsedUp, ElapsedUsedUp, BudgetUsedUp, HintTooLong, DeadlinePassed:
+		return true
+	default:
+		return false
+	}
 }
 
 // String names the reason in lower case.

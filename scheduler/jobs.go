@@ -82,6 +82,9 @@ func (c *Core) drop(e *Entry, reason Reason) {
 	switch l := e.lane; e.state {
 	case Queued:
 		l.ready.remove(e)
+		if e.paid {
+			e.paid, l.deficit = false, l.deficit+e.size
+		}
 		c.letGo = c.letGo || e.seat.heldOn == c.turn
 		if e.seat.len == 0 {
 			c.unplace(e.seat)
@@ -109,6 +112,7 @@ func (c *Core) settle(e *Entry, reason Reason) {
 		c.deadline.remove(e.deadlinePos)
 	}
 	c.unsettled--
+	c.forgoClaim(e)
 	e.state = Settled
 	effect := Effect{Kind: Settle, Entry: e, Reason: reason}
 	if reason == CircuitOpen {

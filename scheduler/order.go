@@ -169,12 +169,22 @@ func (c *Core) begin(l *lane) {
 	}
 }
 
-// endTurn lets the other lanes of the class go first. A job that holds the line stays where it is: others of its lane, which
-// pass other gates, must not cost it its place.
+// pay takes e's size off its lane's deficit, once. A job that has to wait for what keys share pays when its turn has come: it
+// keeps its place until it starts, whatever others of its lane, which pass other gates, do meanwhile.
+func (c *Core) pay(e *Entry) {
+	if !e.paid {
+		e.paid = true
+		e.lane.deficit -= e.size
+	}
+}
+
+// endTurn lets the other lanes of the class go first, but for a job that has paid already.
 func (c *Core) endTurn(l *lane) {
 	for _, s := range l.ready.seats {
-		if s.ring != nil && s.heldOn != c.turn {
-			c.unplace(s)
+		if s.ring != nil {
+			if !c.head(s).paid {
+				c.unplace(s)
+			}
 			c.place(s)
 		}
 	}
@@ -182,9 +192,8 @@ func (c *Core) endTurn(l *lane) {
 }
 
 // spend ends a lane's turn after a job of s has started, or lets it go on if what is left is enough for its next job.
-func (c *Core) spend(s *seat, size int64) {
+func (c *Core) spend(s *seat) {
 	l := s.lane
-	l.deficit -= size
 	switch {
 	case s.len == 0:
 		c.unplace(s)

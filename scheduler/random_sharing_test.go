@@ -134,6 +134,7 @@ func (s *sharers) sleep() bool {
 
 // turn takes the effects of a core, and lets those look again who should.
 func (s *sharers) turn(c *Core) bool {
+	ticket := c.ticket
 	c.Step(Event{At: s.now})
 	for _, effect := range c.Effects() {
 		if effect.Kind != Start {
@@ -142,7 +143,7 @@ func (s *sharers) turn(c *Core) bool {
 		s.ends = append(s.ends, flight{s.now.Add(time.Duration(s.random.IntN(300)) * time.Millisecond), c, effect.Entry, !oneIn(s.random, 8)})
 		slices.SortStableFunc(s.ends, func(a, b flight) int { return int(a.at - b.at) })
 	}
-	if !s.within() || !s.nobodyIsDelayed(c) {
+	if !s.within() || !s.nobodyIsDelayed(c, ticket) {
 		return false
 	}
 	for _, pool := range s.pools {
@@ -173,15 +174,18 @@ type promise struct {
 	at     policy.Time
 }
 
-// nobodyIsDelayed looks whether those who are first in line can still start when they were told.
-func (s *sharers) nobodyIsDelayed(looked *Core) bool {
+// nobodyIsDelayed looks whether those who are first in line can still start when they were told, after a turn of a core that had
+// the given ticket before.
+func (s *sharers) nobodyIsDelayed(looked *Core, ticket uint64) bool {
 	for i, pool := range s.pools {
 		if len(pool.line) == 0 {
 			continue
 		}
 		first, told := pool.line[0], &s.promises[i]
-		if first.core == looked {
-			*told = promise{looked.ticket, first.cost, first.at}
+		if first.core == looked || ticket < first.core.ticket {
+			// Jobs of its own that came before it may have made it later, and those of a core with an older ticket that had
+			// to leave the line.
+			*told = promise{first.core.ticket, first.cost, max(first.at, pool.bucket.ReadyAt(first.cost))}
 		}
 		if told.ticket != first.core.ticket || told.at < s.now || told.at == policy.Never {
 			continue

@@ -105,20 +105,18 @@ func (p *Shared) refused(c *Core) {
 	}
 }
 
-// blocks reports whether another core in line would have to wait longer if c took cost for e now. The job for which c itself
-// stands in line goes before those behind it; c's other jobs are behind all.
-func (p *Shared) blocks(c *Core, e *Entry, cost policy.Amount) bool {
+// blocks reports whether another core in line would have to wait longer if c took cost for e now, an instant of the bucket's
+// clock. The job for which c itself stands in line, or had to leave it, goes before those behind its place; c's other jobs are
+// behind all.
+func (p *Shared) blocks(c *Core, e *Entry, cost policy.Amount, now policy.Time) bool {
 	if p == nil {
 		return false
 	}
 	for _, w := range p.line {
-		if w.core == c {
-			if e == c.claimed {
-				return false
-			}
+		if w.core == c || e == c.claimed && c.ticket < w.core.ticket {
 			continue
 		}
-		if w.at != policy.Never && !p.bucket.Allows(cost, w.cost, w.at) {
+		if w.at != policy.Never && !p.bucket.Allows(cost, w.cost, max(w.at, now)) {
 			return true
 		}
 	}
@@ -155,25 +153,47 @@ func (p *Shared) leave(c *Core) {
 	}
 }
 
+// linePatience is how long a core whose workers are all busy stays in line for a job that could start otherwise.
+const linePatience = 10 * time.Second
+
 // queueUp puts the core into the lines of those shared limits that its first waiting job needs, and out of the others. A job
-// that has just become the first is behind all that wait elsewhere.
+// that has just become the first is behind all that wait elsewhere, and keeps that place until it starts or another is first.
 func (c *Core) queueUp() {
-	first := c.claim.entry
-	if first != c.claimed {
-		c.claimed = first
-		for _, pool := range c.pools {
-			pool.leave(c)
-		}
-		if first != nil && len(c.pools) > 0 {
-			c.ticket = c.newTicket()
-		}
-	}
-	if first == nil {
+	if len(c.pools) == 0 {
 		return
 	}
+	first := c.claim.entry
+	switch {
+	case first == nil && c.claimed != nil && c.inFlight >= c.workers && !c.paused && c.now < c.claimedAt.Add(linePatience):
+		// Nobody has looked at it, for want of a worker. It stays: others could starve it while its like come and go. But not
+		// for long, since its worker may never be free.
+		c.line = min(c.line, c.claimedAt.Add(linePatience))
+		return
+	case first == nil:
+		c.leaveLines() // until it is looked at again
+		return
+	case first != c.claimed:
+		c.leaveLines()
+		c.claimed, c.ticket = first, c.newTicket()
+	}
+	c.claimedAt = c.claim.at
 	for i, b := range c.limits.buckets {
 		if cost := c.limits.costs(first)[i]; b.pool != nil && cost > 0 {
 			b.pool.stand(waiter{core: c, cost: cost, at: b.instant(c.claim.at)})
 		}
+	}
+}
+
+// forgoClaim forgets e's place in the lines: it has started, or is over.
+func (c *Core) forgoClaim(e *Entry) {
+	if e == c.claimed {
+		c.claimed = nil
+		c.leaveLines()
+	}
+}
+
+func (c *Core) leaveLines() {
+	for _, pool := range c.pools {
+		pool.leave(c)
 	}
 }

@@ -217,6 +217,7 @@ func TestCircuitProbeReturnsItsLease(t *testing.T) {
 				return
 			}
 			require.Equal(t, at(40*time.Second), c.NextWake(), "the other one still runs")
+			require.True(t, c.Admits(), "handed back by what ended it")
 			c.Return(p) // again, which is a mistake, but takes nobody else's lease
 			require.True(t, c.Admits())
 			c.start()

@@ -78,6 +78,7 @@ func TestClassify(t *testing.T) {
 		{name: "throttled, no word", err: policy.Throttled(errPlain, policy.NoHint), want: throttled, onSaysYes: true},
 		{name: "throttled, negative", err: policy.Throttled(errPlain, -7*s), want: throttled, onSaysYes: true},
 		{name: "canceled", err: context.Canceled, want: neutral, onSaysYes: true},
+		{name: "canceled by a timeout", err: errors.Join(netError{timeout: true}, context.Canceled), want: transient, onSaysYes: true},
 		{name: "deadline", err: context.DeadlineExceeded, want: transient, onSaysYes: true},
 		{name: "refused", err: syscall.ECONNREFUSED, want: transient, onSaysYes: true},
 		{name: "reset", err: syscall.ECONNRESET, want: transient, onSaysYes: true},

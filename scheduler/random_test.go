@@ -17,6 +17,7 @@ import (
 var (
 	onlySeed = flag.Uint64("seed", 0, "play only the random story of this seed; -v shows its events")
 	seeds    = flag.Uint64("seeds", 1000, "how many random stories to play")
+	shown    = flag.Bool("events", false, "with -v, show the events of every story that is played, as -seed does")
 )
 
 const shortSeeds = 100 // with -short
@@ -34,7 +35,9 @@ func TestRandomStories(t *testing.T) {
 	}
 	for seed := first; seed <= last; seed++ {
 		// A subtest, so that a panic or an endless loop of the core names its seed too.
-		if !t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { newStory(t, seed).play() }) {
+		if !t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			newStory(t, rand.NewPCG(seed, 0), fmt.Sprintf("seed %d (-seed %d -v)", seed, seed)).play()
+		}) {
 			return
 		}
 	}
@@ -43,7 +46,7 @@ func TestRandomStories(t *testing.T) {
 // story is one random run: the core and what its owner knows.
 type story struct {
 	t      *testing.T
-	seed   uint64
+	name   string // and how to see it again
 	random *rand.Rand
 	core   *Core
 	steady bool // the limits' rules stay as they are, so that no blocked rate excuses a job that waits
@@ -71,15 +74,16 @@ type attempt struct {
 	corrected bool // so it has run, and can't be taken back as unstarted
 }
 
-func newStory(t *testing.T, seed uint64) *story {
-	random := rand.New(rand.NewPCG(seed, 0))
+// newStory returns the story that chance tells.
+func newStory(t *testing.T, chance rand.Source, name string) *story {
+	random := rand.New(chance)
 	cfg := randomConfig(random)
 	for _, limit := range cfg.Limits {
 		require.NoError(t, limit.Validate())
 	}
 	require.NoError(t, errors.Join(cfg.Retry.Validate(), cfg.Breaker.Validate(), cfg.Budget.Validate()))
 	s := &story{
-		t: t, seed: seed, random: random, core: New(cfg), steady: oneIn(random, 2),
+		t: t, name: name, random: random, core: New(cfg), steady: oneIn(random, 2),
 		workers: cfg.Workers, disturbed: -1, settled: map[*Entry]bool{},
 	}
 	s.logf("%+v", cfg)
@@ -107,12 +111,14 @@ func (s *story) endTurn() {
 // fatalf ends the test. It says how to see the story again.
 func (s *story) fatalf(format string, args ...any) {
 	s.t.Helper()
-	s.t.Fatalf("seed %d (-seed %d -v), turn %d, at %v: %s", s.seed, s.seed, s.turns, s.now, fmt.Sprintf(format, args...))
+	s.t.Fatalf("%s, turn %d, at %v: %s", s.name, s.turns, s.now, fmt.Sprintf(format, args...))
 }
 
-// logf shows what happens when only one story is played; others would drown the reader.
+// loud reports whether events are shown: when only one story is played, or on demand; others would drown the reader.
+func (s *story) loud() bool { return *onlySeed != 0 || *shown }
+
 func (s *story) logf(format string, args ...any) {
-	if *onlySeed != 0 {
+	if s.loud() {
 		s.t.Helper()
 		s.t.Logf(format, args...)
 	}
@@ -126,7 +132,7 @@ func (s *story) step(ev Event) {
 }
 
 func (s *story) logEvent(ev Event) {
-	if *onlySeed == 0 {
+	if !s.loud() {
 		return
 	}
 	about := ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 // play runs the input lines of a transcript and returns the transcript they give.
 func play(t *testing.T, text string) string {
 	t.Helper()
-	p := &player{t: t, jobs: make(map[string]*scheduler.Entry)}
+	p := &player{t: t, pools: make(map[string]*scheduler.Shared)}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		p.where = fmt.Sprintf("line %d: %q", i+1, line)
 		if strings.HasPrefix(line, "    ") {
@@ -57,230 +58,157 @@ func play(t *testing.T, text string) string {
 	return p.out.String()
 }
 
+// player plays one file.
 type player struct {
-	t     *testing.T
-	core  *scheduler.Core
-	jobs  map[string]*scheduler.Entry
-	out   strings.Builder
-	where string
+	t       *testing.T
+	cores   []*actor // of the present story
+	pools   map[string]*scheduler.Shared
+	tickets uint64 // of all cores
+	out     strings.Builder
+	where   string // in the file, for messages
 }
 
-// input takes one line: `core …`, or an instant followed by the events of one turn, separated by a semicolon.
+// actor is one core and what its owner knows.
+type actor struct {
+	name   string // empty when it is the only one
+	core   *scheduler.Core
+	jobs   map[string]*scheduler.Entry
+	flying []*scheduler.Entry // attempts that were started, in that order; some may have ended
+	groups []string           // names, in the order of their bits
+	pools  []string           // names of the shared limits that it uses
+	limits int                // how many limits of its own stand before those
+	ahead  time.Duration
+}
+
+// input takes one line: `core …` or `shared …`, or an instant followed by the events of one turn, separated by a semicolon.
 func (p *player) input(words []string) {
-	if words[0] == "core" {
-		p.core = scheduler.New(p.config(words[1:]))
+	switch words[0] {
+	case "core":
+		p.enter(words[1:])
+		return
+	case "shared":
+		limit := p.limit(strings.Split(words[1], ":"))
+		p.cores, p.pools[limit.Name] = nil, scheduler.NewShared(limit)
 		return
 	}
 	at := policy.Time(p.duration(words[0]))
-	show := false
-	for event := range strings.SplitSeq(strings.Join(words[1:], " "), ";") {
-		if fields := strings.Fields(event); fields[0] == "show" {
-			show = true
-			p.core.Step(scheduler.Event{At: at})
-		} else {
-			p.core.Step(p.event(at, fields))
+	words = words[1:]
+	a := p.actor("")
+	if name, named := strings.CutSuffix(words[0], ":"); named {
+		if pool := p.pools[name]; pool != nil {
+			p.change(name, pool, at, words[1:])
+			return
+		}
+		a, words = p.actor(name), words[1:]
+	}
+	require.NotNil(p.t, a, "%s: no such core", p.where)
+	p.turn(a, at, strings.Split(strings.Join(words, " "), ";")...)
+	p.wakeOthers(at.Add(a.ahead))
+}
+
+// actor returns the core of that name, or nil.
+func (p *player) actor(name string) *actor {
+	for _, a := range p.cores {
+		if a.name == name {
+			return a
 		}
 	}
-	for _, effect := range p.core.Effects() {
+	return nil
+}
+
+// turn steps the events of one turn and writes down what comes out.
+func (p *player) turn(a *actor, at policy.Time, events ...string) {
+	show := false
+	for _, event := range events {
+		switch fields := strings.Fields(event); {
+		case fields[0] == "show":
+			show = true
+			a.core.Step(scheduler.Event{At: at})
+		case fields[0] == "done" && fields[1] == "all":
+			for _, e := range a.flying {
+				a.core.Step(scheduler.Event{Kind: scheduler.Done, At: at, Entry: e, Attempt: e.Runs(), Outcome: p.outcome(fields[2])})
+			}
+			a.flying = nil
+		default:
+			a.core.Step(p.event(a, at, fields))
+		}
+	}
+	for _, effect := range a.core.Effects() {
+		if effect.Kind == scheduler.Start {
+			a.flying = append(a.flying, effect.Entry)
+		}
 		if effect.Kind == scheduler.Forgotten && effect.Key == "" {
 			continue // nearly every story of the empty key would end with it
 		}
-		fmt.Fprintf(&p.out, "    %s\n", p.describe(effect))
+		p.write(a, "%s", describe(effect))
 	}
 	if show {
-		p.show()
+		p.show(a)
 	}
-	fmt.Fprintf(&p.out, "    next %v\n", p.core.NextWake())
+	p.write(a, "next %v", a.core.NextWake())
 }
 
-func (p *player) event(at policy.Time, words []string) scheduler.Event {
-	kinds := map[string]scheduler.EventKind{}
-	for k := scheduler.Tick; k <= scheduler.SetWorkers; k++ {
-		kinds[k.String()] = k
+// write writes one line of output; where there are several cores it begins with the core's name.
+func (p *player) write(a *actor, format string, args ...any) {
+	p.out.WriteString("    ")
+	if a.name != "" {
+		p.out.WriteString(a.name + ": ")
 	}
-	kind, known := kinds[words[0]]
-	require.True(p.t, known, "%s: no event %q", p.where, words[0])
-	ev := scheduler.Event{Kind: kind, At: at}
-	switch kind {
-	case scheduler.Submit:
-		ev.Entry = p.submit(words[1], words[2:])
-	case scheduler.Done, scheduler.Unstarted, scheduler.Cancel:
-		name, attempt, numbered := strings.Cut(words[1], "#")
-		ev.Entry = p.jobs[name]
-		require.NotNil(p.t, ev.Entry, "%s: no job %q", p.where, name)
-		ev.Attempt = ev.Entry.Runs()
-		if numbered {
-			ev.Attempt = p.number(attempt)
-		}
-		if kind == scheduler.Done {
-			ev.Outcome = p.outcome(words[2])
-		}
-	case scheduler.Correct:
-		ev.Entry, ev.Limit, ev.Amount = p.jobs[words[1]], p.number(words[2]), policy.Amount(p.float(words[3])*1e6)
-		ev.Attempt = ev.Entry.Runs()
-	case scheduler.SetRate:
-		ev.Limit, ev.Rate = p.number(words[1]), p.rate(words[2])
-	case scheduler.SetBurst:
-		ev.Limit, ev.Burst = p.number(words[1]), p.float(words[2])
-	case scheduler.Observe:
-		ev.Limit, ev.Amount, ev.Key = p.number(words[1]), policy.Amount(p.float(words[2])*1e6), strings.Join(words[3:], "")
-	case scheduler.SetWorkers:
-		ev.Workers = p.number(words[1])
-	case scheduler.Override:
-		modes := map[string]policy.Mode{"auto": policy.Automatic, "open": policy.ForcedOpen, "closed": policy.ForcedClosed, "disabled": policy.Disabled}
-		mode, known := modes[words[1]]
-		require.True(p.t, known, "%s: no mode %q", p.where, words[1])
-		ev.Mode, ev.Key = mode, strings.Join(words[2:], "")
-	default:
-	}
-	return ev
+	fmt.Fprintf(&p.out, format+"\n", args...)
 }
 
-func (p *player) submit(name string, settings []string) *scheduler.Entry {
-	e := &scheduler.Entry{Owner: name}
-	for _, setting := range settings {
-		word, value, _ := strings.Cut(setting, "=")
-		switch word {
-		case "key":
-			e.Key = value
-		case "costs":
-			for tokens := range strings.SplitSeq(value, ",") {
-				e.Costs = append(e.Costs, policy.Amount(p.float(tokens)*1e6))
+// wakeOthers steps those cores that shared limits want to look again, at an instant of the limits' clock. They may wake others
+// in turn.
+func (p *player) wakeOthers(at policy.Time) {
+	for turns := 0; ; {
+		var woken []*scheduler.Core
+		for _, a := range p.cores { // in the order of their lines in the file
+			for _, name := range a.pools {
+				for _, core := range p.pools[name].Woken() {
+					if !slices.Contains(woken, core) {
+						woken = append(woken, core)
+					}
+				}
 			}
-		case "deadline":
-			e.Deadline = policy.Time(p.duration(value))
-		case "notbefore":
-			e.NotBefore = policy.Time(p.duration(value))
-		case "failfast":
-			e.FailFast = true
-		case "priority":
-			e.Priority = p.number(value)
-		default:
-			p.t.Fatalf("%s: no setting %q", p.where, word)
+		}
+		if len(woken) == 0 {
+			return
+		}
+		for _, core := range woken {
+			a := p.cores[slices.IndexFunc(p.cores, func(a *actor) bool { return a.core == core })]
+			p.write(a, "woken")
+			p.turn(a, at.Add(-a.ahead), "tick")
+			turns++
+			require.Less(p.t, turns, 100, "%s: the cores wake each other for ever", p.where)
 		}
 	}
-	p.jobs[name] = e
-	return e
 }
 
-func (p *player) outcome(text string) policy.Outcome {
-	word, hint, hinted := strings.Cut(text, ":")
-	out := policy.Outcome{Hinted: hinted}
-	if hinted {
-		out.Hint = p.duration(hint)
-	}
-	switch word {
-	case "ok":
-	case "transient":
-		out.Verdict, out.Retry = policy.VerdictFailure, true
-	case "failed":
-		out.Verdict = policy.VerdictFailure
-	case "fatal":
-		out.Verdict = policy.VerdictNeutral
-	case "throttled":
-		out.Verdict, out.Retry, out.Throttled = policy.VerdictNeutral, true, true
-	case "unbilled":
-		out.Verdict, out.Retry, out.Unbilled = policy.VerdictFailure, true, true
-	case "unusable":
-		out.Verdict = policy.VerdictUnusable
+// change changes a shared limit, and has all cores look at their jobs again that use it.
+func (p *player) change(name string, pool *scheduler.Shared, at policy.Time, words []string) {
+	switch words[0] {
+	case "setrate":
+		pool.SetRate(at, p.rate(words[1]))
+	case "setburst":
+		pool.SetBurst(at, p.float(words[1]))
+	case "observe":
+		pool.Observe(at, p.amount(words[1]))
+		return // nothing becomes possible, and nothing impossible
+	case "show":
+		fmt.Fprintf(&p.out, "    limit %s: %g\n", name, pool.Level(at).Tokens())
+		return
 	default:
-		p.t.Fatalf("%s: no outcome %q", p.where, word)
+		p.t.Fatalf("%s: no event %q of a shared limit", p.where, words[0])
 	}
-	return out
-}
-
-// config reads `workers=4 limit=calls:10/s:20[:perkey] retry=3:100ms:2 breaker=5:30s:probes=2`; jitter is off, so that
-// times can be read, save for retry=…:jitter.
-func (p *player) config(settings []string) scheduler.Config {
-	cfg := scheduler.Config{Workers: 1, Seed: 1}
-	for _, setting := range settings {
-		word, value, _ := strings.Cut(setting, "=")
-		parts := strings.Split(value, ":")
-		switch word {
-		case "workers":
-			cfg.Workers = p.number(value)
-		case "age":
-			cfg.AgeAfter = p.duration(value)
-		case "limit":
-			cfg.Limits = append(cfg.Limits, p.limit(parts))
-		case "retry":
-			cfg.Retry = p.retry(parts)
-		case "breaker":
-			cfg.Breaker = p.breaker(parts)
-		default:
-			p.t.Fatalf("%s: no setting %q", p.where, word)
+	for _, a := range p.cores {
+		if i := slices.Index(a.pools, name); i >= 0 {
+			p.turn(a, at.Add(-a.ahead), fmt.Sprint("revise ", a.limits+i))
 		}
 	}
-	require.NoError(p.t, cfg.Retry.Validate(), p.where)
-	require.NoError(p.t, cfg.Breaker.Validate(), p.where)
-	return cfg
+	p.wakeOthers(at)
 }
 
-func (p *player) limit(parts []string) policy.Limit {
-	limit := policy.Limit{Name: parts[0], Rate: p.rate(parts[1]), Burst: p.float(parts[2])}
-	for _, part := range parts[3:] {
-		switch word, value, _ := strings.Cut(part, "="); word {
-		case "perkey":
-			limit.PerKey = true
-		case "strict":
-			limit.Strict = true
-		case "settled":
-			limit.Settled = true
-		case "maxdebt":
-			limit.MaxDebt = p.float(value)
-		default:
-			p.t.Fatalf("%s: no limit setting %q", p.where, part)
-		}
-	}
-	require.NoError(p.t, limit.Validate(), p.where)
-	return limit
-}
-
-func (p *player) rate(text string) policy.Rate {
-	amount, unit, _ := strings.Cut(text, "/")
-	spans := map[string]time.Duration{"s": time.Second, "min": time.Minute}
-	return policy.Per(p.float(amount), spans[unit])
-}
-
-func (p *player) retry(parts []string) policy.Retry {
-	r := policy.Retry{MaxAttempts: p.number(parts[0]), Delay: p.duration(parts[1]), Backoff: p.float(parts[2]), Jitter: policy.NoJitter}
-	for _, part := range parts[3:] {
-		word, value, _ := strings.Cut(part, "=")
-		switch word {
-		case "jitter":
-			r.Jitter = policy.FullJitter
-		case "elapsed":
-			r.MaxElapsed = p.duration(value)
-		case "maxhint":
-			r.MaxHint = p.duration(value)
-		case "throttle":
-			r.MaxThrottleWait = p.duration(value)
-		default:
-			p.t.Fatalf("%s: no retry setting %q", p.where, word)
-		}
-	}
-	return r
-}
-
-func (p *player) breaker(parts []string) policy.Breaker {
-	b := policy.Breaker{FailureThreshold: p.number(parts[0]), RecoveryTimeout: p.duration(parts[1])}
-	for _, part := range parts[2:] {
-		word, value, _ := strings.Cut(part, "=")
-		switch word {
-		case "probes":
-			b.Probes = p.number(value)
-		case "successes":
-			b.Successes = p.number(value)
-		case "lease":
-			b.ProbeTimeout = p.duration(value)
-		default:
-			p.t.Fatalf("%s: no breaker setting %q", p.where, word)
-		}
-	}
-	return b
-}
-
-func (p *player) describe(effect scheduler.Effect) string {
+func describe(effect scheduler.Effect) string {
 	words := []string{effect.Kind.String()}
 	if effect.Entry != nil {
 		words = append(words, effect.Entry.Owner.(string))
@@ -303,32 +231,28 @@ func (p *player) describe(effect scheduler.Effect) string {
 	return strings.Join(words, " ")
 }
 
-func (p *player) show() {
-	s := p.core.Snapshot()
-	fmt.Fprintf(&p.out, "    queued %d, waiting %d, running %d, unsettled %d\n", s.Queued, s.Waiting, s.Running, p.core.Unsettled())
+func (p *player) show(a *actor) {
+	s := a.core.Snapshot()
+	paused := ""
+	if s.Paused {
+		paused = ", paused"
+	}
+	p.write(a, "queued %d, waiting %d, running %d, unsettled %d%s", s.Queued, s.Waiting, s.Running, a.core.Unsettled(), paused)
 	for _, k := range s.Keys {
-		fmt.Fprintf(&p.out, "    key %q: queued %d, waiting %d, running %d, circuit %v, cooling %v\n",
-			cmp.Or(k.Key, "-"), k.Queued, k.Waiting, k.Running, k.Circuit, k.Cooling)
+		circuit := k.Circuit.String()
+		if k.Mode != policy.Automatic {
+			circuit += " (" + k.Mode.String() + ")"
+		}
+		if k.Trips > 0 {
+			circuit += fmt.Sprintf(" (trips %d)", k.Trips)
+		}
+		p.write(a, "key %q: queued %d, waiting %d, running %d, circuit %s, cooling %v",
+			cmp.Or(k.Key, "-"), k.Queued, k.Waiting, k.Running, circuit, k.Cooling)
 	}
 	for _, l := range s.Limits {
-		fmt.Fprintf(&p.out, "    limit %s: %g\n", l.Name, l.Level)
+		p.write(a, "limit %s: %g", l.Name, l.Level)
 	}
-}
-
-func (p *player) duration(text string) time.Duration {
-	d, err := time.ParseDuration(text)
-	require.NoError(p.t, err, p.where)
-	return d
-}
-
-func (p *player) number(text string) int {
-	n, err := strconv.Atoi(text)
-	require.NoError(p.t, err, p.where)
-	return n
-}
-
-func (p *player) float(text string) float64 {
-	f, err := strconv.ParseFloat(text, 64)
-	require.NoError(p.t, err, p.where)
-	return f
+	for _, g := range s.Groups {
+		p.write(a, "group %s: running %d of %d", g.Name, g.Running, g.Workers)
+	}
 }

@@ -221,6 +221,14 @@ func TestJobsFailInManyWays(t *testing.T) {
 	p.start(0, "b")
 	require.Equal(t, "parked a until 1s", p.done(0, "a", bad))
 	require.Equal(t, "settle b: budget used up, opened b until 10s", p.done(0, "b", bad))
+
+	retry = exactly(9, sec, 1)
+	retry.MaxHint = sec
+	p = newStage(t, scheduler.Config{Retry: retry, Breaker: rule})
+	p.start(0, "a")
+	come := bad
+	come.Hinted, come.Hint = true, time.Minute
+	require.Equal(t, "settle a: hint too long, opened a until 1m0s", p.done(0, "a", come))
 }
 
 // S-B10: every transition happens at its instant, though nobody waits for it, and the wake-up says when.

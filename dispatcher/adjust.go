@@ -34,7 +34,8 @@ func (d *Dispatcher) SetBurst(limit string, burst float64) error {
 }
 
 // Observe takes the server's word for how much is left of a limit, in tokens: no more is in the bucket from now on. It can
-// only lower the level. key says whose bucket is meant where the limit is per key. The error is a [*policy.FieldError].
+// only lower the level. key says whose bucket is meant where the limit is per key. The error is a [*policy.FieldError], or [ErrTooManyKeys] for a key that is not in use and would be
+// one too many.
 func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
 	i, err := d.limitIndex(limit)
 	if err != nil {
@@ -44,11 +45,15 @@ func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
 	if err != nil {
 		return err
 	}
-	rules, err := d.keys.rulesOf(key)
+	if limits := *d.limits.Load(); !limits[i].PerKey {
+		key = ""
+	}
+	rules, err := d.keys.admit(key)
 	if err != nil {
 		return err
 	}
 	d.ask(func() {
+		d.keys.add(key, rules)
 		d.loop.core.Step(scheduler.Event{Kind: scheduler.Observe, At: d.loop.now, Limit: i, Key: key, Rules: rules, Amount: amount})
 	})
 	return nil

@@ -52,15 +52,15 @@ func New(cfg Config) (*Dispatcher, error) {
 		loop:  loop{causes: make(map[string]error)},
 	}
 	d.setUpLimits()
-	if err := register(d); err != nil {
-		return nil, err
-	}
 	crew, err := newCrew()
 	if err != nil {
-		unregister(d)
 		return nil, err
 	}
 	d.crew = crew
+	if err := register(d); err != nil {
+		crew.release()
+		return nil, err
+	}
 	d.loop.timer = time.NewTimer(time.Hour)
 	d.loop.timer.Stop()
 	d.sharing.join(d)
@@ -68,6 +68,9 @@ func New(cfg Config) (*Dispatcher, error) {
 		go d.feed.run()
 	}
 	go d.run()
+	for _, shared := range d.sharing.limits {
+		d.revise(shared) // it may have been changed since its rule was read
+	}
 	return d, nil
 }
 

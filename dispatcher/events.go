@@ -163,8 +163,10 @@ func (d *Dispatcher) tellEffect(e *scheduler.Effect, err error) {
 		event.Job, event.Key = h.id, h.entry.Key
 	}
 	switch e.Kind {
-	case scheduler.Start, scheduler.Settle:
+	case scheduler.Start:
 		event.Attempt = e.Entry.Runs()
+	case scheduler.Settle:
+		event.Attempt = e.Entry.Owner.(jobTask).head().attempts()
 	case scheduler.Parked, scheduler.Cooling, scheduler.Opened:
 		if e.Until != policy.Never {
 			event.Until = d.moment(e.Until)

@@ -146,7 +146,9 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 	case scheduler.Closed:
 		delete(d.loop.causes, e.Key)
 	case scheduler.Forgotten:
-		d.keys.remove(e.Key)
+		if !d.loop.core.Has(e.Key) { // it may have come back in the same turn
+			d.keys.remove(e.Key)
+		}
 	case scheduler.HalfOpened, scheduler.Parked, scheduler.Cooling:
 	}
 }
@@ -257,11 +259,16 @@ func (h *header) signalCause(reason scheduler.Reason) error {
 
 // endLoop leaves nothing behind: late questions are answered, the goroutines of the pool end, the name is free.
 func (d *Dispatcher) endLoop() {
-	for _, m := range d.mail.end() {
+	late := d.mail.end()
+	d.sharing.lock()
+	d.loop.now = d.clock()
+	for _, m := range late {
 		if m.do != nil {
 			m.do()
 		}
 	}
+	d.sharing.unlock()
+	d.sharing.wake(d)
 	d.endTurn()
 	d.loop.timer.Stop()
 	d.crew.release()

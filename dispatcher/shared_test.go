@@ -196,3 +196,40 @@ func TestSharedLimitObserved(t *testing.T) {
 		assert.Zero(t, snapshot(a).Limits[0].Level)
 	})
 }
+
+// S-L11: dispatchers that come and go while others use the limit, and are asked while they end (for the race detector); and a
+// change at that moment reaches each.
+func TestSharedLimitComingAndGoing(t *testing.T) {
+	pool, err := dispatcher.NewSharedLimit(policy.Limit{Name: "pool", Rate: policy.PerSecond(1e6), Burst: 1000, Strict: true})
+	require.NoError(t, err)
+	busy := sharing(t, pool)
+	nothing := func(context.Context) (int, error) { return 0, nil }
+	var users sync.WaitGroup
+	users.Go(func() {
+		for range 3000 {
+			if _, err := dispatcher.Do(context.Background(), busy, nothing); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for n := range 60 {
+		changed := make(chan error)
+		go func() { changed <- pool.SetBurst(float64(1001 + n)) }()
+		d, err := dispatcher.New(dispatcher.Config{Shared: []*dispatcher.SharedLimit{pool}})
+		require.NoError(t, err)
+		require.NoError(t, <-changed)
+		future, err := dispatcher.Submit(context.Background(), d, nothing, dispatcher.WithCost("pool", float64(1001+n)))
+		if assert.NoError(t, err, "the burst allows that by now") {
+			succeed(t, future)
+		}
+		for range 4 {
+			users.Go(func() {
+				for range 20 {
+					d.Snapshot()
+				}
+			})
+		}
+		require.NoError(t, d.Close(context.Background()))
+	}
+	users.Wait()
+}

@@ -40,6 +40,7 @@ func (d *Dispatcher) override(key string, mode policy.Mode) {
 		rules = nil // no job of this key will ever be accepted
 	}
 	d.ask(func() {
+		d.keys.add(key, rules) // a person's word counts as a key in use, and is not refused
 		d.loop.core.Step(scheduler.Event{Kind: scheduler.Override, At: d.loop.now, Key: key, Rules: rules, Mode: mode})
 	})
 }

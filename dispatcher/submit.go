@@ -103,14 +103,18 @@ func (d *Dispatcher) accept(h *header, wait bool) error {
 	if err := d.room.take(h.ctx, wait); err != nil {
 		return err
 	}
+	accepted := false
+	defer func() {
+		if !accepted { // be it that Config.Keys has panicked
+			d.room.giveBack()
+		}
+	}()
 	rules, err := d.keys.admit(h.entry.Key)
 	if err != nil {
-		d.room.giveBack()
 		return err
 	}
 	h.entry.Rules = rules
-	if !d.mail.submit(h) {
-		d.room.giveBack()
+	if accepted = d.mail.submit(h); !accepted {
 		return ErrClosed
 	}
 	h.watch() // not before: the core must know a job that is canceled

@@ -50,6 +50,18 @@ func (c *Core) admitOnce() {
 		c.pay(e)
 		c.start(l, e)
 		c.spend(e.seat)
+		c.lookAgain(l)
+	}
+}
+
+// lookAgain looks at the gates of a lane of which a job has just started while another holds the line. If one of them has
+// closed by that, it waits for its own now, and lets go of the line.
+func (c *Core) lookAgain(l *lane) {
+	for _, s := range l.ready.seats {
+		if s.ring != nil && s.heldOn == c.turn {
+			c.laneAdmits(l)
+			return
+		}
 	}
 }
 
@@ -60,8 +72,9 @@ func (c *Core) hold(first *claim, e *Entry, lacks gates, at policy.Time) {
 	}
 }
 
-// lacking returns those of the gates that keys share which have no room for e, and when they will have; [policy.Never] if
-// no time can tell.
+// lacking returns those of the gates that keys share which e has to wait for longest, and when they will have room for it;
+// [policy.Never] if no time can tell. Of others that it lacks there will be enough before that: what e needs of them then is
+// kept by its claim, and until then they are nobody's.
 func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
 	at = c.now
 	costs := c.limits.costs(e)
@@ -71,15 +84,28 @@ func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
 			continue
 		}
 		if free := c.freeAt(b, e, i, cost); free > c.now {
-			lacks.limits |= 1 << i
-			at = max(at, free)
+			lacks.limits, at = longest(lacks.limits, at, i, free)
 		}
 	}
 	if lacks.groups = c.fullGroups(e); lacks.groups != 0 {
 		// No time can tell. All its groups are kept for it: those that have room could be full when the others are not.
-		lacks.groups, at = e.Groups, policy.Never
+		if lacks.groups = e.Groups; at != policy.Never {
+			lacks.limits, at = 0, policy.Never
+		}
 	}
 	return lacks, at
+}
+
+// longest adds a limit that has room at the instant free to those that have it at the instant at, if it is among the last.
+func longest(last uint64, at policy.Time, limit int, free policy.Time) (uint64, policy.Time) {
+	switch bit := uint64(1) << limit; {
+	case free > at:
+		return bit, free
+	case free == at:
+		return last | bit, at
+	default:
+		return last, at
+	}
 }
 
 // freeAt returns when e may take cost of a limit that keys share: now, unless there is too little, or it would delay a job
@@ -141,8 +167,7 @@ func (c *Core) ownLimitsAdmit(e *Entry) bool {
 			continue
 		}
 		if free := c.ownFreeAt(&l.own[k], e, i); free > c.now {
-			lacks.limits |= 1 << i
-			at = max(at, free)
+			lacks.limits, at = longest(lacks.limits, at, i, free)
 		}
 	}
 	if first := &l.claim; first.entry != nil && first.entry != e && first.lacks.meets(e.seat.needs) {
@@ -172,12 +197,15 @@ func (c *Core) ownFreeAt(b *policy.Bucket, e *Entry, limit int) policy.Time {
 	}
 }
 
-// delaysElder reports whether e would take of its lane's own limits what an older job of the lane, the first that waits for
-// something that keys share, is going to need.
+// delaysElder reports whether e would take of what is its lane's own, a worker or a limit, what an older job of the lane, the
+// first that waits for something that keys share, is going to need.
 func (c *Core) delaysElder(e *Entry) bool {
 	first := c.claim.entry
 	if first == nil || first.lane != e.lane {
 		return false
+	}
+	if workers := c.workersOf(e.lane); c.claim.at != policy.Never && workers > 0 && e.lane.inFlight+1 >= workers {
+		return true // the key's last worker
 	}
 	for i, k := range c.limits.own {
 		if k < 0 || c.limits.costs(e)[i] == 0 {
@@ -203,21 +231,11 @@ func (c *Core) start(l *lane, e *Entry) {
 	e.state, e.started = Running, c.now
 	c.takeOff(l, e)
 	c.emit(Effect{Kind: Start, Entry: e})
-	if c.full(l) || !l.circuit.Admits() {
-		c.releaseLine(l)
-	}
 	if e.pass.Probe() && l.circuit.Rejects() {
 		c.rejectFailFast(l) // all probes are out
 	}
 	if e == l.claim.entry {
 		c.touch(l) // what it kept from others of the lane is theirs
-	}
-}
-
-// releaseLine has the line looked at again that a job of l holds: it waits for a gate of its own now.
-func (c *Core) releaseLine(l *lane) {
-	for _, s := range l.ready.seats {
-		c.letGo = c.letGo || s.ring != nil && s.heldOn == c.turn
 	}
 }
 

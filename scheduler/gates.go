@@ -53,7 +53,7 @@ func (c *Core) fullGroups(e *Entry) uint64 {
 	for left := e.Groups; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
 		reserved := 0
-		if first := c.claim.entry; first != nil && first.Groups&(1<<i) != 0 {
+		if first := c.claim.entry; first != nil && first.Groups&(1<<i) != 0 && c.claim.at != policy.Never {
 			reserved = 1
 		}
 		if g := &c.groups[i]; g.inFlight+reserved >= g.Workers {

@@ -107,6 +107,9 @@ func (l *lane) freshAt(now policy.Time) policy.Time {
 
 // full reports whether the key has as many attempts in flight as it may have (S-C1).
 func (c *Core) full(l *lane) bool {
-	workers := cmp.Or(l.workers, c.keyWorkers)
+	workers := c.workersOf(l)
 	return workers > 0 && l.inFlight >= workers
 }
+
+// workersOf returns how many attempts of the key may be in flight at once; 0 for no bound.
+func (c *Core) workersOf(l *lane) int { return cmp.Or(l.workers, c.keyWorkers) }

@@ -208,7 +208,11 @@ func (c *Core) spend(s *seat) {
 // sizeUnit is the size of a job that costs a whole burst, or that costs nothing because there are no limits.
 const sizeUnit = 1 << 20
 
-// sizeOf returns the largest share of a burst that e costs, at least 1.
+// largestSize bounds what a job counts for: or one huge cost would make everybody's turns so long that keys no longer
+// alternate.
+const largestSize = 4 * sizeUnit
+
+// sizeOf returns the largest share of a burst that e costs, at least 1 and at most four bursts.
 func (s *limitSet) sizeOf(e *Entry) int64 {
 	if len(s.rules) == 0 {
 		return sizeUnit
@@ -217,7 +221,7 @@ func (s *limitSet) sizeOf(e *Entry) int64 {
 	for i, cost := range s.costs(e) {
 		hi, lo := bits.Mul64(uint64(cost), sizeUnit)
 		share, _ := bits.Div64(hi, lo, max(s.bursts[i], hi+1)) // a share beyond 64 bits is as good as the largest
-		size = max(size, int64(min(share, 1<<40)))
+		size = max(size, int64(min(share, largestSize)))
 	}
 	return size
 }

@@ -42,6 +42,9 @@ type GroupSnapshot struct {
 	Running int // attempts in flight
 }
 
+// Has reports whether the core keeps anything of a key.
+func (c *Core) Has(key string) bool { return c.lanes[key] != nil }
+
 // Snapshot returns the state as of the last Step. All its figures are of the same instant (S-O3).
 func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{Waiting: c.parked.len(), Running: c.inFlight, Paused: c.paused}

@@ -16,7 +16,13 @@
 //	answer, err := future.Await(ctx)
 //
 // [Submit] queues a job; [TrySubmit] does not wait for room; [Go] takes a function without a result; [Do] submits and
-// awaits; [Wrap] turns a function into one that is guarded; [Map] runs a function over a sequence, within a bounded window.
+// awaits; [Wrap] turns a function into one that is guarded; [Map] runs a function over a sequence, within a bounded window, and
+// [Then] is the next stage. Package job awaits many futures at once: job.All, First, Completed, Settled.
+//
+// A job has a key, whose circuit, cooldown, workers and limits it shares with others of that key ([WithKey], Config.Keys), may
+// belong to groups with a bound of their own ([WithGroup]), and takes from limits that are the dispatcher's or shared with
+// others ([NewSharedLimit]). What it waits for is told by job.Future.Explain, what happens by Config.OnEvent, and how things
+// stand by [Dispatcher.Snapshot].
 //
 // # What a function says of its error
 //

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"flag"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -56,6 +57,22 @@ func TestBucketDoesNotDriftInNanoseconds(t *testing.T) {
 	}
 	require.Equal(t, at(time.Second), now)
 	require.Equal(t, 7*token, micros.Level())
+}
+
+var long = flag.Bool("long", false, "take a billion steps one by one, which takes seconds")
+
+// S-L8, 10⁹ steps, every one of them (go test ./policy -run Billion -args -long).
+func TestBucketDoesNotDriftInABillionSteps(t *testing.T) {
+	if !*long {
+		t.Skip("without -long, TestBucketDoesNotDriftInNanoseconds stands for it")
+	}
+	b := policy.NewBucket(policy.Limit{Name: "requests", Rate: policy.PerSecond(7), Burst: 100}, 0)
+	b.Take(100 * token)
+	for now := policy.Time(1); now <= 1_000_000_000; now++ {
+		b.Advance(now)
+	}
+	require.Equal(t, 7*token, b.Level())
+	require.Equal(t, policy.Time(1_000_000_143), b.ReadyAt(b.Level()+1))
 }
 
 // S-L8: a refill is the same in one step and in any number of them.

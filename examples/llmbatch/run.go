@@ -172,7 +172,9 @@ func pending(err error) bool {
 			return true
 		}
 	}
-	return false
+	// Or it was read just when the run ended, and never became a job.
+	var failed *job.Error
+	return !errors.As(err, &failed) && errors.Is(err, context.Canceled)
 }
 
 // recordOf is the line of the output for one prompt: what the server answered, be it a refusal, or why there is no answer.

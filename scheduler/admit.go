@@ -5,8 +5,8 @@ import "github.com/toller-go/toller/policy"
 // admit is the one door (S-A1): it starts whatever may start now. Every gate is looked at before anything is taken
 // (S-A2): worker, own gates of the lane, shared limits and groups; and the lanes take turns.
 //
-// A job that lacks something of what keys share holds the line for that: for the rest of this turn it is kept from all whose
-// turn comes later (S-A5). Those who need nothing of it pass.
+// A job that lacks something of what keys share holds the line for what it has to wait for longest: for the rest of this turn
+// that is kept from all whose turn comes later (S-A5). Those who need nothing of it pass.
 func (c *Core) admit() {
 	for _, pool := range c.pools {
 		pool.returned(c)

@@ -8,43 +8,40 @@ import (
 
 // Config is what a [Core] is made from. The rules must be valid; New does not check them again.
 type Config struct {
-	Workers int            // attempts in flight at once, at least 1
-	Groups  []Group        // in the order of the bits of Entry.Groups
-	Limits  []policy.Limit // in the order of Entry.Costs
-	Shared  []SharedUse    // limits of which other cores take too; they stand behind Limits in Entry.Costs
-	Retry   policy.Retry   // of jobs that bring none of their own
-	Budget  policy.Budget  // of every key
-	Breaker policy.Breaker // of every key, save those that bring their own
-	Seed    uint64         // of jitter
+	Workers    int            // attempts in flight at once, at least 1
+	KeyWorkers int            // of each key, save those that bring their own; 0 for no bound
+	Groups     []Group        // in the order of the bits of Entry.Groups
+	Limits     []policy.Limit // in the order of Entry.Costs
+	Retry      policy.Retry   // of jobs that bring none of their own
+	Budget     policy.Budget  // of every key
+	Breaker    policy.Breaker // of every key, save those that bring their own
+	AgeAfter   time.Duration  // how long a job waits before it rises a class of priority; 0 for never
+	Seed       uint64         // of jitter
 
-	KeyWorkers int // attempts in flight at once of each key; 0 for no bound
-
-	Ticket func() uint64 // a greater number with each call from any of the cores that have limits in common; needed with Shared
-
-	AgeAfter time.Duration // how long a job waits before it rises a class of priority; 0 for never
+	Shared []SharedUse   // limits of which other cores take too; they stand behind Limits in Entry.Costs
+	Ticket func() uint64 // with Shared: a greater number with each call from any of the cores that have limits in common
 }
 
 // Core is the scheduler: see the package comment.
 type Core struct {
-	workers  int
-	retry    policy.Retry
-	budget   policy.Budget
-	breaker  policy.Breaker
-	limits   limitSet
-	groups   []group
-	random   generator
-	draw     func() float64 // of random, for circuits
-	now      policy.Time
-	arrivals uint64
+	workers    int
+	keyWorkers int
+	retry      policy.Retry
+	budget     policy.Budget
+	breaker    policy.Breaker
+	limits     limitSet
+	groups     []group
+	random     generator
+	draw       func() float64 // of random, for circuits
+	now        policy.Time
+	arrivals   uint64
 
 	ageAfter time.Duration
 	top      int                  // the highest priority that anybody has asked for
 	quantum  int64                // the largest size of a job there has been
 	rings    [classes][]*seatRing // seats that have jobs and whose lane's own gates are open, as far as is known, by class
-	tickets  uint64
-	turn     uint64 // number of admissions
-
-	keyWorkers int
+	tickets  uint64               // given to seats so far
+	turn     uint64               // number of admissions
 
 	lanes    map[string]*lane
 	laneSeq  uint64
@@ -74,12 +71,13 @@ type Core struct {
 // New returns a core whose clock stands at zero.
 func New(cfg Config) *Core {
 	c := &Core{
-		workers: cfg.Workers,
-		retry:   cfg.Retry,
-		budget:  cfg.Budget,
-		breaker: cfg.Breaker,
-		limits:  newLimitSet(cfg.Limits, cfg.Shared),
-		random:  generator{cfg.Seed},
+		workers:    cfg.Workers,
+		keyWorkers: cfg.KeyWorkers,
+		retry:      cfg.Retry,
+		budget:     cfg.Budget,
+		breaker:    cfg.Breaker,
+		limits:     newLimitSet(cfg.Limits, cfg.Shared),
+		random:     generator{cfg.Seed},
 
 		ageAfter: cfg.AgeAfter,
 		top:      MinPriority,
@@ -89,10 +87,8 @@ func New(cfg Config) *Core {
 		deadline: heap[*Entry]{
 			moved: func(e *Entry, pos int32) { e.deadlinePos = pos },
 		},
-		line: policy.Never,
-
-		keyWorkers: cfg.KeyWorkers,
-		newTicket:  cfg.Ticket,
+		line:      policy.Never,
+		newTicket: cfg.Ticket,
 	}
 	for _, g := range cfg.Groups {
 		c.groups = append(c.groups, group{Group: g})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -120,4 +121,51 @@ func ExampleMap() {
 	}
 	fmt.Println(sum)
 	// Output: 385
+}
+
+// Two stages of a pipeline, each on a dispatcher with limits of its own. What fails in the first is passed on.
+func ExampleThen() {
+	ctx := context.Background()
+	fetching, err := dispatcher.New(dispatcher.Config{Retry: policy.Retry{MaxAttempts: 3}})
+	if err != nil {
+		panic(err)
+	}
+	defer fetching.Close(ctx)
+	asking, err := dispatcher.New(dispatcher.Config{Limits: []policy.Limit{{Name: "requests", Rate: policy.PerMinute(500), Burst: 10}}})
+	if err != nil {
+		panic(err)
+	}
+	defer asking.Close(ctx)
+
+	fetch := func(_ context.Context, page string) (int, error) { return len(page), nil }
+	ask := func(_ context.Context, length int) (string, error) { return fmt.Sprintf("%d letters", length), nil }
+	pages := slices.Values([]string{"one", "three"})
+	fetched := dispatcher.Map(ctx, fetching, pages, fetch, nil, dispatcher.InOrder())
+	for item := range dispatcher.Then(ctx, asking, fetched, ask, nil, dispatcher.InOrder()) {
+		fmt.Println(item.In, item.Value, item.Err)
+	}
+	// Output:
+	// one 3 letters <nil>
+	// three 5 letters <nil>
+}
+
+// Two dispatchers that take from one limit, because their jobs use one account.
+func ExampleNewSharedLimit() {
+	ctx := context.Background()
+	account, err := dispatcher.NewSharedLimit(policy.Limit{Name: "requests", Rate: policy.PerHour(100), Burst: 10})
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range []string{"chat", "batch"} {
+		d, err := dispatcher.New(dispatcher.Config{Name: name, Shared: []*dispatcher.SharedLimit{account}})
+		if err != nil {
+			panic(err)
+		}
+		defer d.Close(ctx)
+		if _, err := dispatcher.Do(ctx, d, func(context.Context) (int, error) { return 0, nil }); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Printf("%.0f of %g are left\n", math.Floor(account.Level()), account.Limit().Capacity())
+	// Output: 8 of 10 are left
 }

@@ -131,12 +131,6 @@ func (d *Dispatcher) apply(options []Option) (spec, error) {
 }
 
 func (s *spec) set(d *Dispatcher, o *Option) error {
-	refuse := func(bad bool, field string, value any, allowed string) error {
-		if !bad {
-			return nil
-		}
-		return &policy.FieldError{Field: field, Value: value, Allowed: allowed}
-	}
 	switch o.kind {
 	case optionNone, optionInOrder:
 	case optionKey:
@@ -145,23 +139,17 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 		return s.setCost(d, o.text, o.number)
 	case optionDeadline:
 		s.deadline = o.at
-		return refuse(o.at.IsZero(), "WithDeadline", o.at, "a moment; the zero time is none")
 	case optionDelay:
 		s.delay = o.wait
-		return refuse(o.wait < 0, "WithDelay", o.wait, "zero or positive")
 	case optionTimeout:
 		s.timeout = o.wait
-		return refuse(o.wait < 0, "WithTimeout", o.wait, "positive, or 0 for no bound")
 	case optionRetry:
 		s.retry = o.retry
 		return o.retry.Validate()
 	case optionWhenOpen:
 		s.whenOpen = o.whenOpen
-		return refuse(o.whenOpen > policy.Wait, "WithWhenOpen", o.whenOpen, "ByCall, FailFast or Wait")
 	case optionPriority:
 		s.priority = int(o.number)
-		return refuse(s.priority < scheduler.MinPriority || s.priority > scheduler.MaxPriority, "WithPriority", s.priority,
-			fmt.Sprintf("from %d to %d", scheduler.MinPriority, scheduler.MaxPriority))
 	case optionGroup:
 		i, err := d.groupIndex(o.text)
 		if err != nil {
@@ -169,9 +157,30 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 		}
 		s.groups |= 1 << i
 	case optionWindow:
-		return refuse(o.number < 1, "WithWindow", o.number, "at least 1")
 	}
-	return nil
+	return o.check()
+}
+
+// check returns what is wrong with an option by itself. What is well costs no allocation.
+func (o *Option) check() error {
+	switch {
+	case o.kind == optionDeadline && o.at.IsZero():
+		return &policy.FieldError{Field: "WithDeadline", Value: o.at, Allowed: "a moment; the zero time is none"}
+	case o.kind == optionDelay && o.wait < 0:
+		return &policy.FieldError{Field: "WithDelay", Value: o.wait, Allowed: "zero or positive"}
+	case o.kind == optionTimeout && o.wait < 0:
+		return &policy.FieldError{Field: "WithTimeout", Value: o.wait, Allowed: "positive, or 0 for no bound"}
+	case o.kind == optionWhenOpen && o.whenOpen > policy.Wait:
+		return &policy.FieldError{Field: "WithWhenOpen", Value: o.whenOpen, Allowed: "ByCall, FailFast or Wait"}
+	case o.kind == optionPriority && !(o.number >= scheduler.MinPriority && o.number <= scheduler.MaxPriority):
+		return &policy.FieldError{
+			Field: "WithPriority", Value: int(o.number), Allowed: fmt.Sprintf("from %d to %d", scheduler.MinPriority, scheduler.MaxPriority),
+		}
+	case o.kind == optionWindow && o.number < 1:
+		return &policy.FieldError{Field: "WithWindow", Value: o.number, Allowed: "at least 1"}
+	default:
+		return nil
+	}
 }
 
 func (s *spec) setCost(d *Dispatcher, name string, tokens float64) error {

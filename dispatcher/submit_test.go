@@ -412,3 +412,21 @@ func TestZeroConfig(t *testing.T) {
 		assert.Equal(t, slices.Concat(slices.Repeat(seconds(0), dispatcher.DefaultWorkers), seconds(1)), line.all())
 	})
 }
+
+// Options by themselves cost no allocation.
+func TestOptionsDoNotAllocate(t *testing.T) {
+	d := open(t, dispatcher.Config{})
+	nothing := func(context.Context) (int, error) { return 0, nil }
+	each := func(options ...dispatcher.Option) float64 {
+		return testing.AllocsPerRun(500, func() {
+			if _, err := dispatcher.Do(context.Background(), d, nothing, options...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	none := each()
+	two := each(dispatcher.WithPriority(-3), dispatcher.WithWhenOpen(policy.Wait))
+	if two > none+1 { // one is noise of the goroutines around
+		t.Errorf("%v allocations with two options, %v without", two, none)
+	}
+}

@@ -144,7 +144,7 @@ func TestLogValues(t *testing.T) {
 		require.NotEmpty(t, r.events)
 		log.Info("event", "event", r.events[2])
 		want := `{"level":"INFO","msg":"job failed","job":{"dispatcher":"logged","job":1,"attempts":1,"key":"k","reason":"failed","last":"backend says no"}}
-{"level":"INFO","msg":"state","now":{"dispatcher":"logged","queued":0,"waiting":0,"running":0,"paused":false,"limit calls":{"level":4},"key k":{"circuit":"open","cooling":0,"queued":0}}}
+{"level":"INFO","msg":"state","now":{"dispatcher":"logged","queued":0,"waiting":0,"running":0,"paused":false,"limit calls":{"level":4,"waiting":0},"key k":{"circuit":"open","cooling":0,"queued":0}}}
 {"level":"INFO","msg":"event","event":{"seq":3,"event":"circuit opened","job":1,"key":"k"}}
 `
 		assert.Equal(t, want, out.String())

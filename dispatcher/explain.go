@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/toller-go/toller/job"
-	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/scheduler"
 )
 
@@ -27,10 +26,7 @@ func (h *header) ExplainJob() job.Explanation {
 
 // explain puts one thing that the job waits for into words. Loop only.
 func (h *header) explain(w scheduler.Wait) job.Wait {
-	out := job.Wait{For: w.Kind.String(), Name: w.Name, In: -1}
-	if w.Until != policy.Never {
-		out.In = max(0, w.Until.Sub(h.d.loop.now))
-	}
+	out := job.Wait{For: w.Kind.String(), Name: w.Name, In: w.In}
 	switch w.Kind {
 	case scheduler.ForInstant:
 		out.Why = "its backoff to be over"

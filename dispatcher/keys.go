@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/toller-go/toller/policy"
@@ -16,30 +17,75 @@ type KeyConfig struct {
 	Weight int
 	// Workers is how many attempts of the key may be in flight at once. Defaults to Config.KeyWorkers.
 	Workers int
+	// Limits are otherwise for this key than for others: each takes the place, for this key, of the limit of the same name among
+	// Config.Limits, which must be PerKey. What jobs cost is the same for all keys, so DefaultCost, CostRequired and Settled are
+	// left out. SetRate and SetBurst do not change them. Defaults to Config.Limits.
+	Limits []policy.Limit
 	// Breaker is the key's own. Defaults to Config.Breaker.
 	Breaker *policy.Breaker
 }
 
-func (k KeyConfig) validate(key string) error {
-	var faults []error
-	fault := func(bad bool, field string, value any, allowed string) {
-		if bad {
-			faults = append(faults, &policy.FieldError{Field: fmt.Sprintf("Config.Keys(%q).%s", key, field), Value: value, Allowed: allowed})
-		}
-	}
-	fault(k.Weight < 0 || k.Weight > scheduler.MaxWeight, "Weight", k.Weight, fmt.Sprintf("from 1 to %d, or 0 for 1", scheduler.MaxWeight))
-	fault(k.Workers < 0, "Workers", k.Workers, "positive, or 0 for Config.KeyWorkers")
+// rules returns what the core needs to know of a key, given the limits of all keys; or all that is wrong with k, joined.
+func (k KeyConfig) rules(key string, limits []policy.Limit) (*scheduler.KeyRules, error) {
+	faults := keyFaults{key: key}
+	faults.note(k.Weight < 0 || k.Weight > scheduler.MaxWeight, "Weight", k.Weight, fmt.Sprintf("from 1 to %d, or 0 for 1", scheduler.MaxWeight))
+	faults.note(k.Workers < 0, "Workers", k.Workers, "positive, or 0 for Config.KeyWorkers")
 	if k.Breaker != nil {
-		faults = append(faults, k.Breaker.Validate())
+		faults.join(k.Breaker.Validate())
 	}
-	return errors.Join(faults...)
+	rules := &scheduler.KeyRules{Weight: k.Weight, Workers: k.Workers, Breaker: k.Breaker}
+	for _, own := range k.Limits {
+		i := slices.IndexFunc(limits, func(l policy.Limit) bool { return l.PerKey && l.Name == own.Name })
+		if i < 0 {
+			faults.note(true, fmt.Sprintf("Limits(%q)", own.Name), "unknown", "the name of one of Config.Limits that is PerKey")
+			continue
+		}
+		twice := slices.ContainsFunc(rules.Limits, func(l scheduler.KeyLimit) bool { return l.Limit == i })
+		faults.note(twice, fmt.Sprintf("Limits(%q)", own.Name), "given twice", "given once")
+		rules.Limits = append(rules.Limits, scheduler.KeyLimit{Limit: i, Rule: faults.ownLimit(own, limits[i])})
+	}
+	if err := errors.Join(faults.list...); err != nil {
+		return nil, err
+	}
+	return rules, nil
+}
+
+// keyFaults is what is wrong with the KeyConfig of one key.
+type keyFaults struct {
+	key  string
+	list []error
+}
+
+func (f *keyFaults) note(bad bool, field string, value any, allowed string) {
+	if bad {
+		f.list = append(f.list, &policy.FieldError{Field: fmt.Sprintf("Config.Keys(%q).%s", f.key, field), Value: value, Allowed: allowed})
+	}
+}
+
+// join adds the faults of a rule, and says whose it is.
+func (f *keyFaults) join(err error) {
+	if err != nil {
+		f.list = append(f.list, fmt.Errorf("Config.Keys(%q): %w", f.key, err))
+	}
+}
+
+// ownLimit returns the rule of a limit for one key: what binds is its own, what jobs cost is as for all keys.
+func (f *keyFaults) ownLimit(own, all policy.Limit) policy.Limit {
+	name := fmt.Sprintf("Limits(%q)", own.Name)
+	f.note(own.DefaultCost != 0, name+".DefaultCost", own.DefaultCost, "left out, because a job costs the same whatever its key")
+	f.note(own.CostRequired, name+".CostRequired", true, "left out, because it is the same for all keys")
+	f.note(own.Settled, name+".Settled", true, "left out, because it is the same for all keys")
+	own.PerKey, own.DefaultCost, own.CostRequired, own.Settled = true, all.DefaultCost, all.CostRequired, all.Settled
+	f.join(own.Validate())
+	return own
 }
 
 // keySet is the keys of which the scheduler keeps something, bounded so that a caller who makes up keys, or lets a server
 // make them up, cannot fill our memory (S-A9). The empty key is not counted.
 type keySet struct {
-	most int                        // immutable
-	ask  func(key string) KeyConfig // immutable; what a key has of its own; nil: nothing
+	most   int                        // immutable
+	ask    func(key string) KeyConfig // immutable; what a key has of its own; nil: nothing
+	limits []policy.Limit             // immutable; of all keys, as they were at the start
 
 	mu    sync.Mutex
 	known map[string]*scheduler.KeyRules // guarded by mu
@@ -47,7 +93,7 @@ type keySet struct {
 }
 
 func newKeySet(cfg Config) keySet {
-	return keySet{most: cfg.MaxKeys, ask: cfg.Keys, known: make(map[string]*scheduler.KeyRules)}
+	return keySet{most: cfg.MaxKeys, ask: cfg.Keys, limits: cfg.Limits, known: make(map[string]*scheduler.KeyRules)}
 }
 
 // admit makes room for a key that is about to be used, or refuses it, and returns its rules.
@@ -94,11 +140,7 @@ func (s *keySet) rules(key string) (*scheduler.KeyRules, error) {
 	if s.ask == nil {
 		return nil, nil //nolint:nilnil // no rules of its own
 	}
-	own := s.ask(key)
-	if err := own.validate(key); err != nil {
-		return nil, err
-	}
-	return &scheduler.KeyRules{Weight: own.Weight, Workers: own.Workers, Breaker: own.Breaker}, nil
+	return s.ask(key).rules(key, s.limits)
 }
 
 // put notes a key. mu is held.

@@ -13,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
 )
 
 // With as many keys in use as are allowed, a job with a new one is refused; a key that is like new again makes room (S-A9).
@@ -37,6 +39,77 @@ func TestMaxKeys(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 	})
+}
+
+// S-L2, S-L6: a key's own limit binds it in the place of the common one, and what is changed for all is not changed for it.
+func TestKeyLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{
+			Limits: []policy.Limit{{Name: "calls", Rate: policy.PerSecond(1), Burst: 1, PerKey: true, Strict: true}},
+			Keys: func(key string) dispatcher.KeyConfig {
+				if key != "fast" {
+					return dispatcher.KeyConfig{}
+				}
+				return dispatcher.KeyConfig{Limits: []policy.Limit{{Name: "calls", Rate: policy.PerSecond(10), Burst: 2}}}
+			},
+		})
+		fast, slow := newTimeline(), newTimeline()
+		var futures []*job.Future[int]
+		for range 4 {
+			futures = append(futures, submit(t, d, fast.marking(0, nil), dispatcher.WithKey("fast")), submit(t, d, slow.marking(0, nil), dispatcher.WithKey("slow")))
+		}
+		synctest.Wait()
+		keys := snapshot(d).Keys
+		require.Len(t, keys, 2)
+		assert.Equal(t, []scheduler.LimitSnapshot{{Name: "calls", Rate: policy.PerSecond(10), Burst: 2, Waiting: 2}}, keys[0].Limits)
+		assert.Equal(t, []scheduler.LimitSnapshot{{Name: "calls", Rate: policy.PerSecond(1), Burst: 1, Waiting: 3}}, keys[1].Limits)
+		one, err := policy.AmountOf("cost", 1)
+		require.NoError(t, err)
+		assert.Equal(t, []scheduler.Wait{{Kind: scheduler.ForLimit, Name: "calls", In: time.Second, Cost: one}}, keys[1].Waits)
+
+		require.NoError(t, d.SetRate("calls", policy.PerSecond(2)))
+		for _, future := range futures {
+			succeed(t, future)
+		}
+		assert.Equal(t, ms(0, 0, 100, 200), fast.all())
+		assert.Equal(t, ms(0, 500, 1000, 1500), slow.all())
+
+		_, err = dispatcher.Submit(t.Context(), d, fast.marking(0, nil), dispatcher.WithCost("calls", 2), dispatcher.WithKey("slow"))
+		assert.ErrorContains(t, err, "at most the burst of 1, because the limit is strict") // S-L4
+		succeed(t, submit(t, d, fast.marking(0, nil), dispatcher.WithCost("calls", 5), dispatcher.WithKey("fast")))
+	})
+}
+
+// What makes no sense as a key's own limit is refused, all of it at once.
+func TestKeyLimitRefusals(t *testing.T) {
+	own := policy.Limit{Name: "own", Rate: policy.PerSecond(1), PerKey: true}
+	d := open(t, dispatcher.Config{
+		Limits: []policy.Limit{own, {Name: "all", Rate: policy.PerSecond(1)}},
+		Keys: func(string) dispatcher.KeyConfig {
+			return dispatcher.KeyConfig{
+				Breaker: &policy.Breaker{FailureThreshold: -1},
+				Limits: []policy.Limit{
+					{Name: "own", Rate: policy.PerSecond(2), DefaultCost: 2, CostRequired: true, Settled: true}, own, {Name: "own"},
+					{Name: "all", Rate: policy.PerSecond(1)}, {Name: "none", Rate: policy.PerSecond(1)},
+				},
+			}
+		},
+	})
+	_, err := dispatcher.Submit(t.Context(), d, newTimeline().marking(0, nil), dispatcher.WithKey("k"))
+	require.ErrorIs(t, err, policy.ErrInvalid)
+	for _, text := range []string{
+		`Config.Keys("k"): policy: Breaker.FailureThreshold is -1`,
+		`Config.Keys("k").Limits("own").DefaultCost is 2; it must be left out, because a job costs the same whatever its key`,
+		`Config.Keys("k").Limits("own").CostRequired is true`,
+		`Config.Keys("k").Limits("own").Settled is true`,
+		`Config.Keys("k").Limits("own") is given twice`,
+		`Config.Keys("k"): policy: Limit("own").Rate is no rate`,
+		`Config.Keys("k").Limits("all") is unknown; it must be the name of one of Config.Limits that is PerKey`,
+		`Config.Keys("k").Limits("none") is unknown`,
+	} {
+		assert.ErrorContains(t, err, text)
+	}
+	assert.Empty(t, snapshot(d).Keys)
 }
 
 // What Config.Keys does when it is asked is its own affair: a panic there leaves nothing behind.

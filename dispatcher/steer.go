@@ -57,7 +57,7 @@ func (s Snapshot) LogValue() slog.Value {
 		slog.String("dispatcher", s.Name), slog.Int("queued", s.Queued), slog.Int("waiting", s.Waiting), slog.Int("running", s.Running), slog.Bool("paused", s.Paused),
 	}
 	for _, l := range s.Limits {
-		attrs = append(attrs, slog.Group("limit "+l.Name, slog.Float64("level", l.Level)))
+		attrs = append(attrs, slog.Group("limit "+l.Name, slog.Float64("level", l.Level), slog.Int("waiting", l.Waiting)))
 	}
 	for _, k := range s.Keys {
 		if k.Circuit != policy.Closed || k.Cooling > 0 {

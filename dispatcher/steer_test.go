@@ -67,7 +67,7 @@ func TestSnapshot(t *testing.T) {
 			Limits: []policy.Limit{{Name: "calls", Rate: policy.PerHour(3600), Burst: 10}},
 		})
 		assert.Equal(t, dispatcher.Snapshot{Name: "bank", Snapshot: scheduler.Snapshot{
-			Limits: []scheduler.LimitSnapshot{{Name: "calls", Level: 10}},
+			Workers: 1, Limits: []scheduler.LimitSnapshot{{Name: "calls", Rate: policy.PerHour(3600), Burst: 10, Level: 10}},
 		}}, d.Snapshot())
 		trip(t, d, dispatcher.WithKey("open"))
 		submit(t, d, script(newTimeline(), policy.Throttled(errBackend, time.Minute)), dispatcher.WithKey("cool"))
@@ -78,14 +78,16 @@ func TestSnapshot(t *testing.T) {
 		submit(t, d, newTimeline().marking(0, nil), dispatcher.WithKey("late"), dispatcher.WithDelay(time.Hour))
 		synctest.Wait()
 		assert.Equal(t, dispatcher.Snapshot{Name: "bank", Snapshot: scheduler.Snapshot{
-			Queued: 2, Waiting: 2, Running: 1,
+			Queued: 2, Waiting: 2, Running: 1, Workers: 1,
 			Keys: []scheduler.KeySnapshot{
-				{Key: "open", Queued: 1, Circuit: policy.Open, Trips: 1, RetryIn: recovery},
+				{Key: "open", Queued: 1, Circuit: policy.Open, Trips: 1, RetryIn: recovery, Waits: []scheduler.Wait{
+					{Kind: scheduler.ForWorker, In: -1}, {Kind: scheduler.ForCircuit, In: recovery},
+				}},
 				{Key: "cool", Waiting: 1, Cooling: time.Minute},
-				{Key: "busy", Queued: 1, Running: 1},
+				{Key: "busy", Queued: 1, Running: 1, Waits: []scheduler.Wait{{Kind: scheduler.ForWorker, In: -1}}},
 				{Key: "late", Waiting: 1},
 			},
-			Limits: []scheduler.LimitSnapshot{{Name: "calls", Level: 7}},
+			Limits: []scheduler.LimitSnapshot{{Name: "calls", Rate: policy.PerHour(3600), Burst: 10, Level: 7}},
 		}}, d.Snapshot())
 		require.NoError(t, d.WaitIdle(context.Background()))
 		time.Sleep(time.Minute)

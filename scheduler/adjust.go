@@ -66,7 +66,7 @@ func (c *Core) failImpossible(limit int) {
 	}
 	var impossible []*Entry
 	look := func(e *Entry) {
-		if c.limits.rules[limit].Admits(c.limits.costs(e)[limit]) != nil {
+		if c.limits.ruleOf(e.lane, limit).Admits(c.limits.costs(e)[limit]) != nil {
 			impossible = append(impossible, e)
 		}
 	}
@@ -83,7 +83,8 @@ func (c *Core) failImpossible(limit int) {
 	}
 }
 
-// eachBucket calls do for every bucket of a limit that is this core's alone: the one, or those of all lanes and their model.
+// eachBucket calls do for every bucket of a limit that is this core's alone: the one, or those of all lanes and their model, but
+// for lanes that have a rule of their own.
 func (c *Core) eachBucket(limit int, do func(*policy.Bucket)) {
 	k := c.limits.own[limit]
 	if k < 0 {
@@ -91,7 +92,11 @@ func (c *Core) eachBucket(limit int, do func(*policy.Bucket)) {
 		return
 	}
 	do(&c.limits.models[k])
-	c.eachLane(func(l *lane) { do(&l.own[k]) })
+	c.eachLane(func(l *lane) {
+		if l.rules.LimitRule(limit) == nil {
+			do(&l.own[k])
+		}
+	})
 }
 
 // eachLane calls do for every lane, and has its gates looked at again.

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"math/bits"
+	"time"
 
 	"github.com/toller-go/toller/policy"
 )
@@ -36,7 +37,7 @@ func (k WaitKind) String() string {
 type Wait struct {
 	Kind  WaitKind
 	Name  string        // of the limit or group
-	Until policy.Time   // if nothing else happens; Never if no time can tell
+	In    time.Duration // how long if nothing else happens; negative if no time can tell
 	Cost  policy.Amount // ForLimit: what the job costs
 	Level policy.Amount // ForLimit: what there is
 }
@@ -46,20 +47,21 @@ type Wait struct {
 func (c *Core) Explain(e *Entry) []Wait {
 	switch e.state {
 	case Waiting:
-		waits := []Wait{{Kind: ForInstant, Until: policy.Time(c.parked.nodes[e.pos].key)}}
-		if until := e.lane.cool.Until(); until > waits[0].Until {
-			waits = append(waits, Wait{Kind: ForCooldown, Until: until})
+		over := policy.Time(c.parked.nodes[e.pos].key)
+		waits := []Wait{{Kind: ForInstant, In: c.in(over)}}
+		if until := e.lane.cool.Until(); until > over {
+			waits = append(waits, Wait{Kind: ForCooldown, In: c.in(until)})
 		}
 		return waits
 	case Queued:
 		waits := append(c.explainLane(e.lane), c.explainLimits(e)...)
 		for left := e.Groups; left != 0; left &= left - 1 {
 			if g := &c.groups[bits.TrailingZeros64(left)]; g.inFlight >= g.Workers {
-				waits = append(waits, Wait{Kind: ForGroup, Name: g.Name, Until: policy.Never})
+				waits = append(waits, Wait{Kind: ForGroup, Name: g.Name, In: -1})
 			}
 		}
 		if len(waits) == 0 {
-			waits = append(waits, Wait{Kind: ForItsTurn, Until: policy.Never})
+			waits = append(waits, Wait{Kind: ForItsTurn, In: -1})
 		}
 		return waits
 	default:
@@ -67,12 +69,20 @@ func (c *Core) Explain(e *Entry) []Wait {
 	}
 }
 
+// in returns how long it is until an instant; negative for never.
+func (c *Core) in(at policy.Time) time.Duration {
+	if at == policy.Never {
+		return -1
+	}
+	return max(0, at.Sub(c.now))
+}
+
 // explainLane returns what holds back all jobs of a lane.
 func (c *Core) explainLane(l *lane) []Wait {
 	var waits []Wait
 	wait := func(closed bool, kind WaitKind, until policy.Time) {
 		if closed {
-			waits = append(waits, Wait{Kind: kind, Until: until})
+			waits = append(waits, Wait{Kind: kind, In: c.in(until)})
 		}
 	}
 	wait(c.paused, ForResume, policy.Never)
@@ -92,7 +102,7 @@ func (c *Core) explainLimits(e *Entry) []Wait {
 	for i, cost := range c.limits.costs(e) {
 		b := c.limits.bucketOf(e.lane, i)
 		if b.Advance(b.instant(c.now)); !b.Has(cost) {
-			waits = append(waits, Wait{Kind: ForLimit, Name: c.limits.rules[i].Name, Until: b.readyAt(cost), Cost: cost, Level: b.Level()})
+			waits = append(waits, Wait{Kind: ForLimit, Name: c.limits.rules[i].Name, In: c.in(b.readyAt(cost)), Cost: cost, Level: b.Level()})
 		}
 	}
 	return waits

@@ -15,6 +15,7 @@ type lane struct {
 	spending policy.Spending
 	own      []policy.Bucket // one for each of the core's per-key limits
 	claim    claim           // of the first job that waits for one of them
+	rules    *KeyRules       // its own, which is not changed; nil: none
 	workers  int             // attempts in flight at once; 0: as many as Config.KeyWorkers
 	weight   int             // quanta for each turn
 
@@ -34,10 +35,30 @@ type KeyRules struct {
 	Weight  int             // turns it has, compared to a key of weight 1; at most MaxWeight
 	Workers int             // attempts in flight at once
 	Breaker *policy.Breaker // valid
+	Limits  []KeyLimit      // per-key limits that are otherwise for this key
+}
+
+// KeyLimit is the rule of a per-key limit for one key. Costs are the same for all keys, so what it says of them does not count.
+type KeyLimit struct {
+	Limit int          // index into Config.Limits
+	Rule  policy.Limit // valid
 }
 
 // MaxWeight is the largest weight of a key.
 const MaxWeight = 1000
+
+// LimitRule returns the key's own rule of a limit, or nil. Of nil it is nil, too.
+func (r *KeyRules) LimitRule(limit int) *policy.Limit {
+	if r == nil {
+		return nil
+	}
+	for i := range r.Limits {
+		if r.Limits[i].Limit == limit {
+			return &r.Limits[i].Rule
+		}
+	}
+	return nil
+}
 
 // manySeats is how many seats a lane that was dropped hands on to the next that is made of it.
 const manySeats = 8
@@ -47,12 +68,13 @@ func (c *Core) laneOf(key string, rules *KeyRules) *lane {
 	if l := c.lanes[key]; l != nil {
 		return l
 	}
-	if rules == nil {
-		rules = &KeyRules{}
+	var own KeyRules // none
+	if rules != nil {
+		own = *rules
 	}
 	breaker := &c.breaker
-	if rules.Breaker != nil {
-		breaker = rules.Breaker
+	if own.Breaker != nil {
+		breaker = own.Breaker
 	}
 	l := c.spareLane()
 	*l = lane{
@@ -60,9 +82,10 @@ func (c *Core) laneOf(key string, rules *KeyRules) *lane {
 		ready:    l.ready, // its queues are empty
 		circuit:  policy.NewCircuit(*breaker, c.workers, c.draw),
 		spending: l.spending,
-		own:      c.limits.renewOwn(l.own, c.now),
-		workers:  rules.Workers,
-		weight:   cmp.Or(rules.Weight, 1),
+		own:      c.limits.renewOwn(l.own, own.Limits, c.now),
+		rules:    rules,
+		workers:  own.Workers,
+		weight:   cmp.Or(own.Weight, 1),
 		wakePos:  -1,
 		number:   c.laneSeq,
 	}

@@ -68,14 +68,19 @@ func newLimitSet(rules []policy.Limit, pools []SharedUse) limitSet {
 	return set
 }
 
-// renewOwn makes the buckets of a new lane, out of those of an old one if there are any.
-func (s *limitSet) renewOwn(own []policy.Bucket, now policy.Time) []policy.Bucket {
+// renewOwn makes the buckets of a new lane, out of those of an old one if there are any. They are as if they had been there from
+// the beginning: see [policy.Bucket.Renew].
+func (s *limitSet) renewOwn(own []policy.Bucket, rules []KeyLimit, now policy.Time) []policy.Bucket {
 	if own == nil {
 		own = make([]policy.Bucket, len(s.models))
 	}
 	for k := range s.models {
 		s.models[k].Advance(now)
 		own[k].Renew(&s.models[k], now)
+	}
+	for i := range rules {
+		model := policy.NewBucket(rules[i].Rule, 0)
+		own[s.own[rules[i].Limit]].Renew(&model, now)
 	}
 	return own
 }
@@ -99,6 +104,14 @@ func (s *limitSet) needs(e *Entry) gates {
 	return needs
 }
 
+// ruleOf returns the rule of a limit that binds l.
+func (s *limitSet) ruleOf(l *lane, limit int) *policy.Limit {
+	if own := l.rules.LimitRule(limit); own != nil {
+		return own
+	}
+	return &s.rules[limit]
+}
+
 // bucketOf returns the bucket of a limit that l uses.
 func (s *limitSet) bucketOf(l *lane, limit int) clockedBucket {
 	if k := s.own[limit]; k >= 0 {
@@ -110,7 +123,7 @@ func (s *limitSet) bucketOf(l *lane, limit int) clockedBucket {
 // admits reports whether no limit makes e impossible (S-L4).
 func (s *limitSet) admits(e *Entry) bool {
 	for i, cost := range s.costs(e) {
-		if s.rules[i].Admits(cost) != nil {
+		if s.ruleOf(e.lane, i).Admits(cost) != nil {
 			return false
 		}
 	}

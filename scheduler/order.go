@@ -31,6 +31,12 @@ func (c *Core) classOf(e *Entry) int {
 	return int(min(int64(c.top), int64(e.Priority)+int64(c.now.Sub(e.submitted)/c.ageAfter)))
 }
 
+// precedes reports whether a job is of a higher class than another of its lane, or of the same and older.
+func (c *Core) precedes(e, other *Entry) bool {
+	class, others := c.classOf(e), c.classOf(other)
+	return class > others || class == others && e.arrival < other.arrival
+}
+
 // head returns the job of s that is next: of the highest class, and in it the oldest; nil if there is none.
 func (c *Core) head(s *seat) *Entry {
 	var best *Entry
@@ -38,12 +44,8 @@ func (c *Core) head(s *seat) *Entry {
 		e := q.head()
 		switch {
 		case e == nil:
-		case best == nil:
+		case best == nil || c.precedes(e, best):
 			best = e
-		default:
-			if class, least := c.classOf(e), c.classOf(best); class > least || class == least && e.arrival < best.arrival {
-				best = e
-			}
 		}
 	}
 	return best

@@ -85,7 +85,7 @@ func (s *story) openPurse() purse {
 func (p purse) take(e *Entry) {
 	limits := &p.story.core.limits
 	for i, cost := range limits.costs(e) {
-		rule, b := &limits.rules[i], limits.bucketOf(e.lane, i).Bucket
+		rule, b := limits.ruleOf(e.lane, i), limits.bucketOf(e.lane, i).Bucket
 		if rule.Rate == policy.Unlimited {
 			continue
 		}
@@ -100,7 +100,7 @@ func (p purse) take(e *Entry) {
 func (p purse) giveBack(e *Entry) {
 	limits := &p.story.core.limits
 	for i, cost := range limits.costs(e) {
-		if limits.rules[i].Rate != policy.Unlimited {
+		if limits.ruleOf(e.lane, i).Rate != policy.Unlimited {
 			p.levels[limits.bucketOf(e.lane, i).Bucket] += cost
 		}
 	}

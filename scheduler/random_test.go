@@ -197,6 +197,17 @@ func (s *story) happen() {
 	)()
 }
 
+// keyRules are a key's own, now and then with rules for the limits that are per key.
+func (s *story) keyRules() *KeyRules {
+	rules := &KeyRules{Weight: s.random.IntN(4), Workers: s.random.IntN(3)}
+	for i, limit := range s.core.limits.rules {
+		if limit.PerKey && s.oneIn(3) {
+			rules.Limits = append(rules.Limits, KeyLimit{Limit: i, Rule: randomLimit(s.random, limit.Name)})
+		}
+	}
+	return rules
+}
+
 func (s *story) submit() {
 	if s.stopped {
 		return // an owner that has stopped takes in nothing
@@ -208,7 +219,7 @@ func (s *story) submit() {
 		}
 	}
 	if s.oneIn(4) {
-		e.Rules = &KeyRules{Weight: s.random.IntN(4), Workers: s.random.IntN(3)}
+		e.Rules = s.keyRules()
 	}
 	if s.oneIn(3) {
 		e.Priority = MinPriority + s.random.IntN(classes)

@@ -277,7 +277,7 @@ func TestSnapshotShowsWhoDecides(t *testing.T) {
 	}
 	require.Empty(t, p.tick(time.Hour))
 	require.Empty(t, p.submit(time.Hour, "b", scheduler.Entry{}))
-	assert.Equal(t, scheduler.KeySnapshot{Queued: 1, Circuit: policy.Open, Mode: policy.ForcedOpen, Trips: 1, RetryIn: -1}, p.key(), "it is not tested")
+	assert.Equal(t, scheduler.KeySnapshot{Queued: 1, Circuit: policy.Open, Mode: policy.ForcedOpen, Trips: 1, RetryIn: -1, Waits: []scheduler.Wait{{Kind: scheduler.ForCircuit, In: -1}}}, p.key(), "it is not tested")
 	require.Equal(t, "closed, start b", p.override(time.Hour, policy.Automatic))
 }
 

@@ -214,7 +214,13 @@ func (p *player) attempt(a *actor, text string) (*scheduler.Entry, int) {
 
 func (p *player) submit(a *actor, name string, settings []string) *scheduler.Entry {
 	e := &scheduler.Entry{Owner: name}
-	rules := scheduler.KeyRules{}
+	var rules *scheduler.KeyRules
+	own := func() *scheduler.KeyRules {
+		if rules == nil {
+			rules = &scheduler.KeyRules{}
+		}
+		return rules
+	}
 	for _, setting := range settings {
 		word, value, _ := strings.Cut(setting, "=")
 		switch word {
@@ -239,12 +245,15 @@ func (p *player) submit(a *actor, name string, settings []string) *scheduler.Ent
 				e.Groups |= 1 << p.group(a, group)
 			}
 		case "weight":
-			rules.Weight = p.number(value)
+			own().Weight = p.number(value)
 		case "keyworkers":
-			rules.Workers = p.number(value)
+			own().Workers = p.number(value)
+		case "limit":
+			limit := p.limit(strings.Split(value, ":"))
+			own().Limits = append(rules.Limits, scheduler.KeyLimit{Limit: p.number(limit.Name), Rule: limit})
 		case "breaker":
 			breaker := p.breaker(strings.Split(value, ":"))
-			rules.Breaker = &breaker
+			own().Breaker = &breaker
 		case "retry":
 			retry := p.retry(strings.Split(value, ":"))
 			e.Retry = &retry
@@ -252,9 +261,7 @@ func (p *player) submit(a *actor, name string, settings []string) *scheduler.Ent
 			p.t.Fatalf("%s: no setting %q", p.where, word)
 		}
 	}
-	if rules != (scheduler.KeyRules{}) {
-		e.Rules = &rules
-	}
+	e.Rules = rules
 	a.jobs[name] = e
 	return e
 }

@@ -248,11 +248,32 @@ func (p *player) show(a *actor) {
 		}
 		p.write(a, "key %q: queued %d, waiting %d, running %d, circuit %s, cooling %v",
 			cmp.Or(k.Key, "-"), k.Queued, k.Waiting, k.Running, circuit, k.Cooling)
+		for _, l := range k.Limits {
+			p.write(a, "  its %s", limitWords(l))
+		}
+		for _, w := range k.Waits {
+			until := ""
+			if w.In >= 0 {
+				until = fmt.Sprintf(", in %v", w.In)
+			}
+			p.write(a, "  waits for %s%s", strings.TrimSpace(w.Kind.String()+" "+w.Name), until)
+		}
 	}
 	for _, l := range s.Limits {
-		p.write(a, "limit %s: %g", l.Name, l.Level)
+		p.write(a, "%s", limitWords(l))
 	}
 	for _, g := range s.Groups {
-		p.write(a, "group %s: running %d of %d", g.Name, g.Running, g.Workers)
+		p.write(a, "group %s: running %d of %d%s", g.Name, g.Running, g.Workers, waitingWords(g.Waiting))
 	}
+}
+
+func limitWords(l scheduler.LimitSnapshot) string {
+	return fmt.Sprintf("limit %s: %g of %g at %v%s", l.Name, l.Level, l.Burst, l.Rate, waitingWords(l.Waiting))
+}
+
+func waitingWords(jobs int) string {
+	if jobs == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d waiting", jobs)
 }

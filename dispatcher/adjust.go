@@ -13,6 +13,9 @@ import (
 // rate, as if by SetBurst, save to Blocked and Unlimited. The error is a [*policy.FieldError]: there is no such limit, or
 // the rate makes no sense.
 func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
+	if !d.made() {
+		return ErrNilDispatcher
+	}
 	if shared := d.sharedLimit(limit); shared != nil {
 		return shared.SetRate(rate)
 	}
@@ -25,6 +28,9 @@ func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
 // smaller one cannot hold is lost. A job that this makes impossible, because the limit is strict, fails with
 // job.ErrCostTooHigh. The error is a [*policy.FieldError]: there is no such limit, or the burst makes no sense.
 func (d *Dispatcher) SetBurst(limit string, burst float64) error {
+	if !d.made() {
+		return ErrNilDispatcher
+	}
 	if shared := d.sharedLimit(limit); shared != nil {
 		return shared.SetBurst(burst)
 	}
@@ -37,6 +43,9 @@ func (d *Dispatcher) SetBurst(limit string, burst float64) error {
 // only lower the level. key says whose bucket is meant where the limit is per key. The error is a [*policy.FieldError], or [ErrTooManyKeys] for a key that is not in use and would be
 // one too many.
 func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
+	if !d.made() {
+		return ErrNilDispatcher
+	}
 	i, err := d.limitIndex(limit)
 	if err != nil {
 		return err
@@ -62,6 +71,9 @@ func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
 // SetWorkers changes how many attempts may be in flight at once. Fewer than are in flight pre-empts nothing: no more are
 // started until there are fewer. The error is a [*policy.FieldError]: n is below 1.
 func (d *Dispatcher) SetWorkers(n int) error {
+	if !d.made() {
+		return ErrNilDispatcher
+	}
 	if n < 1 {
 		return &policy.FieldError{Field: "Workers", Value: n, Allowed: "at least 1"}
 	}
@@ -72,6 +84,9 @@ func (d *Dispatcher) SetWorkers(n int) error {
 // SetKeyWorkers changes how many attempts of each key may be in flight at once, save for keys that have a bound of their own;
 // 0 for no bound. The error is a [*policy.FieldError]: n is negative.
 func (d *Dispatcher) SetKeyWorkers(n int) error {
+	if !d.made() {
+		return ErrNilDispatcher
+	}
 	if n < 0 {
 		return &policy.FieldError{Field: "KeyWorkers", Value: n, Allowed: "positive, or 0 for no bound"}
 	}
@@ -82,6 +97,9 @@ func (d *Dispatcher) SetKeyWorkers(n int) error {
 // SetGroupWorkers changes how many attempts of a group's jobs may be in flight at once, like SetWorkers. The error is a
 // [*policy.FieldError]: there is no such group, or n is below 1.
 func (d *Dispatcher) SetGroupWorkers(group string, n int) error {
+	if !d.made() {
+		return ErrNilDispatcher
+	}
 	i, err := d.groupIndex(group)
 	if err != nil {
 		return err

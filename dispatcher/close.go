@@ -14,9 +14,10 @@ import (
 // functions are told through their contexts, and Close returns an error that matches [job.ErrAborted] and the cause of
 // ctx; a function that ignores its context goes on, on a goroutine of its own.
 //
-// Close may be called any number of times, also after Stop; each call waits for what is left. Called from inside a job of
-// this dispatcher it waits for that job, too, and so only returns when ctx ends; and so it does while a job waits for what
-// will not come by itself, such as a key that was called unusable.
+// Close may be called any number of times, also after Stop; each call waits for what is left. While a job waits for what will
+// not come by itself, such as a key that was called unusable, it returns only when ctx ends. Called with the context of an
+// attempt of this dispatcher it does not wait, which would be for itself, but returns an error that matches
+// [job.ErrDeadlock]; the dispatcher is being closed all the same. Other errors: [ErrNilContext], [ErrNilDispatcher].
 func (d *Dispatcher) Close(ctx context.Context) error {
 	return d.shut(ctx, scheduler.Resume)
 }
@@ -28,13 +29,22 @@ func (d *Dispatcher) Stop(ctx context.Context) error {
 }
 
 func (d *Dispatcher) shut(ctx context.Context, how scheduler.EventKind) error {
-	defer unregister(d)
+	switch {
+	case !d.made():
+		return ErrNilDispatcher
+	case ctx == nil:
+		return ErrNilContext
+	}
 	d.mail.close()
 	d.room.close()
 	d.mail.post(message{do: func() {
 		d.loop.closing = true
 		d.step(how)
 	}})
+	if job.Inside(ctx, d.name) {
+		return fmt.Errorf("dispatcher %q: is being closed, and does not wait for the job that asked for it: %w", d.name, job.ErrDeadlock)
+	}
+	defer unregister(d)
 	select {
 	case <-d.ended:
 		return nil
@@ -50,8 +60,17 @@ func (d *Dispatcher) shut(ctx context.Context, how scheduler.EventKind) error {
 }
 
 // WaitIdle waits until nothing is queued, waiting or running, and closes nothing. It returns the cause of ctx when that
-// ends first. Jobs that are submitted in the meantime are waited for, too.
+// ends first. Jobs that are submitted in the meantime are waited for, too. Called with the context of an attempt of this
+// dispatcher it does not wait, which would be for itself, but returns an error that matches [job.ErrDeadlock].
 func (d *Dispatcher) WaitIdle(ctx context.Context) error {
+	switch {
+	case !d.made():
+		return ErrNilDispatcher
+	case ctx == nil:
+		return ErrNilContext
+	case job.Inside(ctx, d.name):
+		return fmt.Errorf("dispatcher %q: not idle while the job runs that asks: %w", d.name, job.ErrDeadlock)
+	}
 	quiet := make(chan struct{})
 	if !d.mail.post(message{do: func() { d.loop.quiet = append(d.loop.quiet, quiet) }}) {
 		return nil

@@ -127,8 +127,8 @@ func (c Config) validateNames() error {
 		names[limit.Name] = true
 	}
 	for _, shared := range c.Shared {
-		if shared == nil {
-			fault(true, "Shared", "nil", "limits made by NewSharedLimit")
+		if !shared.made() {
+			fault(true, "Shared", "nil or zero", "limits made by NewSharedLimit")
 			continue
 		}
 		name := shared.Limit().Name

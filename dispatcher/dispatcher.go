@@ -11,7 +11,8 @@ import (
 )
 
 // Dispatcher runs jobs under limits, retries and circuit breakers. Make one with [New], hand jobs in with [Submit] and
-// its kin, and end it with [Dispatcher.Close] or [Dispatcher.Stop]. All methods may be called from any goroutine.
+// its kin, and end it with [Dispatcher.Close] or [Dispatcher.Stop]. All methods may be called from any goroutine. Those of a nil or
+// zero Dispatcher return [ErrNilDispatcher], or do nothing if they have no error.
 type Dispatcher struct {
 	name         string                         // immutable after New
 	cfg          Config                         // immutable after New
@@ -92,6 +93,9 @@ func (d *Dispatcher) setUpLimits() {
 
 // Name returns the dispatcher's name, which is generated if Config had none.
 func (d *Dispatcher) Name() string { return d.name }
+
+// made reports whether d comes from New. A nil or zero Dispatcher has no loop that could answer.
+func (d *Dispatcher) made() bool { return d != nil && d.ended != nil }
 
 // clock reads the monotonic clock. It starts at 1, so that an instant of zero can mean that there is none.
 func (d *Dispatcher) clock() policy.Time { return 1 + policy.Time(time.Since(d.start)) }

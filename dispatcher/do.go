@@ -25,6 +25,9 @@ func Do[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Op
 	if err := d.accept(&t.header, !job.Inside(ctx, d.name)); err != nil {
 		return zero, err
 	}
+	if job.Inside(ctx, d.name) {
+		defer t.AttendJob(ctx, t.cancelHopeless)()
+	}
 	settled := t.promise.Future().Done()
 	for {
 		select {

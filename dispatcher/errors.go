@@ -1,6 +1,10 @@
 package dispatcher
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/toller-go/toller/job"
+)
 
 // The errors with which New, Submit and their kin refuse. What is wrong with a value is a *policy.FieldError, which
 // matches policy.ErrInvalid. What happens to a job after it has been accepted is told by its future, see job.Error.
@@ -17,8 +21,10 @@ var (
 	ErrNilFunc = errors.New("dispatcher: nil function")
 	// ErrNilSource: Map has nothing to read from.
 	ErrNilSource = errors.New("dispatcher: nil source")
-	// ErrNilContext: a job needs a context; context.Background() will do.
-	ErrNilContext = errors.New("dispatcher: nil context")
-	// ErrNilDispatcher: there is nobody to run it; New has failed, perhaps.
-	ErrNilDispatcher = errors.New("dispatcher: nil dispatcher")
+	// ErrNilContext: a context is needed; context.Background() will do. It is the same as in package job.
+	ErrNilContext = job.ErrNilContext
+	// ErrNilDispatcher: there is nobody to run it. The dispatcher is nil, because New has failed perhaps, or was not made by New.
+	ErrNilDispatcher = errors.New("dispatcher: nil or zero dispatcher; make one with New")
+	// ErrNilSharedLimit: the shared limit is nil or was not made by NewSharedLimit.
+	ErrNilSharedLimit = errors.New("dispatcher: nil or zero shared limit; make one with NewSharedLimit")
 )

@@ -121,25 +121,21 @@ func (f *feed) tell(e Event) {
 		f.dropped++
 	}
 	f.mu.Unlock()
-	f.ring()
+	ring(f.bell)
 }
 
 func (f *feed) end() {
 	f.mu.Lock()
 	f.ended = true
 	f.mu.Unlock()
-	f.ring()
-}
-
-func (f *feed) ring() {
-	select {
-	case f.bell <- struct{}{}:
-	default:
-	}
+	ring(f.bell)
 }
 
 // EventsDropped returns how many events Config.OnEvent has missed, because it was too slow.
 func (d *Dispatcher) EventsDropped() uint64 {
+	if !d.made() {
+		return 0
+	}
 	d.feed.mu.Lock()
 	defer d.feed.mu.Unlock()
 	return d.feed.dropped
@@ -152,7 +148,7 @@ func (d *Dispatcher) tellEffect(e *scheduler.Effect, err error) {
 	}
 	kinds := [...]EventKind{
 		scheduler.Start: AttemptStarted, scheduler.Settle: JobSettled, scheduler.Parked: JobWaiting, scheduler.Opened: CircuitOpened,
-		scheduler.HalfOpened: CircuitHalfOpened, scheduler.Closed: CircuitClosed, scheduler.Cooling: KeyCooling, scheduler.Forgotten: 0,
+		scheduler.HalfOpened: CircuitHalfOpened, scheduler.Closed: CircuitClosed, scheduler.Cooling: KeyCooling, scheduler.Forgotten: 0, scheduler.Deadlock: 0,
 	}
 	event := Event{Kind: kinds[e.Kind], At: d.moment(d.loop.now), Key: e.Key, Err: err}
 	if event.Kind == 0 {

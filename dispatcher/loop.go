@@ -21,6 +21,7 @@ type loop struct {
 	chores  []*header        // to be tidied, elsewhere, at the end of this turn
 	causes  map[string]error // by key: what opened the circuits that are not closed
 	quiet   []chan struct{}  // those who wait for quiet
+	vigils  []*vigil         // those who wait, in an attempt, for another job
 	closing bool             // Close or Stop has been called
 }
 
@@ -149,6 +150,8 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 		if !d.loop.core.Has(e.Key) { // it may have come back in the same turn
 			d.keys.remove(e.Key)
 		}
+	case scheduler.Deadlock:
+		d.tellHopeless(e.Entry.Owner.(jobTask).head())
 	case scheduler.HalfOpened, scheduler.Parked, scheduler.Cooling:
 	}
 }

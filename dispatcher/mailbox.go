@@ -42,7 +42,7 @@ func (b *mailbox) post(m message) bool {
 	first := len(b.queue) == 1
 	b.mu.Unlock()
 	if first {
-		b.ring()
+		ring(b.bell)
 	}
 	return true
 }
@@ -59,15 +59,16 @@ func (b *mailbox) submit(h *header) bool {
 	first := len(b.queue) == 1
 	b.mu.Unlock()
 	if first {
-		b.ring()
+		ring(b.bell)
 	}
 	return true
 }
 
-// ring wakes the loop. Only the message that finds the queue empty needs to: the others ride along.
-func (b *mailbox) ring() {
+// ring wakes whoever listens to a bell, a channel that holds one. Only the message that finds the mailbox empty needs to: the
+// others ride along.
+func ring(bell chan<- struct{}) {
 	select {
-	case b.bell <- struct{}{}:
+	case bell <- struct{}{}:
 	default:
 	}
 }

@@ -87,12 +87,12 @@ func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn fu
 // Everything else is as with Map.
 func Then[A, In, Out any](ctx context.Context, d *Dispatcher, items iter.Seq[Item[A, In]], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[A, Out]] {
 	return func(yield func(Item[A, Out]) bool) {
-		if err := misuse(ctx, items == nil); err != nil {
+		if err := misuse(ctx, d, items == nil, fn == nil); err != nil {
 			yield(Item[A, Out]{Err: err})
 			return
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
 		next, stop := iter.Pull(items)
 		defer stop()
 		s := stage[A, In, Out]{d: d, fn: fn, per: per, options: options, next: next, yield: yield}
@@ -100,17 +100,21 @@ func Then[A, In, Out any](ctx context.Context, d *Dispatcher, items iter.Seq[Ite
 		if slices.ContainsFunc(options, func(o Option) bool { return o.kind == optionInOrder }) {
 			s.held = make(map[int]Item[A, Out])
 		}
-		s.run(ctx, windowOf(d, options))
+		s.run(ctx, cancel, windowOf(d, options))
 	}
 }
 
 // misuse is what is wrong with a stage whatever its elements.
-func misuse(ctx context.Context, noSource bool) error {
+func misuse(ctx context.Context, d *Dispatcher, noSource, noFunc bool) error {
 	switch {
+	case !d.made():
+		return ErrNilDispatcher
 	case ctx == nil:
 		return ErrNilContext
 	case noSource:
 		return ErrNilSource
+	case noFunc:
+		return ErrNilFunc
 	default:
 		return nil
 	}

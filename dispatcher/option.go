@@ -81,10 +81,7 @@ func InOrder() Option { return Option{kind: optionInOrder} }
 
 // windowOf returns the window that the options ask for, or twice the workers.
 func windowOf(d *Dispatcher, options []Option) int {
-	window := 2 * DefaultWorkers
-	if d != nil {
-		window = 2 * d.cfg.Workers
-	}
+	window := 2 * d.cfg.Workers
 	for i := range options {
 		if options[i].kind == optionWindow {
 			window = int(options[i].number)

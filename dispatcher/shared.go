@@ -13,7 +13,7 @@ import (
 )
 
 // SharedLimit is a limit that several dispatchers of a process take from: see Config.Shared. Make one with [NewSharedLimit];
-// its methods may be called from any goroutine.
+// its methods may be called from any goroutine. Those of a nil or zero SharedLimit return [ErrNilSharedLimit], or zero values.
 //
 // Dispatchers take what they need in no particular order, but none starves: whoever has waited longest for something, for a
 // large cost perhaps, is not made to wait longer by others.
@@ -46,8 +46,14 @@ func NewSharedLimit(limit policy.Limit) (*SharedLimit, error) {
 	}, nil
 }
 
+// made reports whether s comes from NewSharedLimit.
+func (s *SharedLimit) made() bool { return s != nil && s.state != nil }
+
 // Limit returns the limit as it is now.
 func (s *SharedLimit) Limit() policy.Limit {
+	if !s.made() {
+		return policy.Limit{}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.Rule()
@@ -55,6 +61,9 @@ func (s *SharedLimit) Limit() policy.Limit {
 
 // Level returns what the bucket holds now, in tokens; negative while it is in debt.
 func (s *SharedLimit) Level() float64 {
+	if !s.made() {
+		return 0
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.Level(s.clock()).Tokens()
@@ -72,6 +81,9 @@ func (s *SharedLimit) SetBurst(burst float64) error {
 
 // Observe takes the server's word for how much is left of the limit, in tokens. It can only lower the level.
 func (s *SharedLimit) Observe(remaining float64) error {
+	if !s.made() {
+		return ErrNilSharedLimit
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	amount, err := policy.AmountOf(fmt.Sprintf("remaining of limit %q", s.state.Rule().Name), remaining)
@@ -84,6 +96,9 @@ func (s *SharedLimit) Observe(remaining float64) error {
 
 // change makes a change if the limit makes sense with it, and lets those who wait for it look again.
 func (s *SharedLimit) change(try func(*policy.Limit), do func()) error {
+	if !s.made() {
+		return ErrNilSharedLimit
+	}
 	s.mu.Lock()
 	changed := s.state.Rule()
 	try(&changed)
@@ -153,7 +168,7 @@ func (g *sharing) unlock() {
 func (g *sharing) wake(d *Dispatcher) {
 	for _, other := range g.woken {
 		if other != d {
-			other.mail.ring()
+			ring(other.mail.bell)
 		}
 	}
 	clear(g.woken)

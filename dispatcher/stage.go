@@ -32,10 +32,11 @@ type flight[A, Out any] struct {
 	number int // in the order of reading
 	item   Item[A, Out]
 	future *job.Future[Out]
+	job    *header // nil when it was not accepted
 }
 
 // run goes on until everything has been yielded or the loop is left, with which ctx ends.
-func (s *stage[A, In, Out]) run(ctx context.Context, window int) {
+func (s *stage[A, In, Out]) run(ctx context.Context, cancel context.CancelCauseFunc, window int) {
 	s.under = make(map[job.ID]flight[A, Out])
 	for {
 		var over []job.ID
@@ -46,7 +47,7 @@ func (s *stage[A, In, Out]) run(ctx context.Context, window int) {
 			}
 			over = s.outbox.take() // reading and submitting may take their time; what is there goes on meanwhile
 		case len(s.under) > 0:
-			over = s.outbox.wait()
+			over = s.wait(ctx, cancel)
 		default:
 			return
 		}
@@ -57,6 +58,27 @@ func (s *stage[A, In, Out]) run(ctx context.Context, window int) {
 			if !s.emit(f.number, f.item) {
 				return
 			}
+		}
+	}
+}
+
+// wait waits for elements to be over. When that would be for ever, all that are under way are canceled.
+func (s *stage[A, In, Out]) wait(ctx context.Context, cancel context.CancelCauseFunc) []job.ID {
+	var hopeless chan struct{} // holds one: there is a deadlock
+	if job.Inside(ctx, s.d.name) {
+		hopeless = make(chan struct{}, 1)
+		for _, f := range s.under {
+			defer f.job.AttendJob(ctx, func() { ring(hopeless) })() //nolint:revive // for all of them, until the wait is over
+		}
+	}
+	for { // every job is settled at some time, so it needs no other way out
+		select {
+		case <-s.outbox.bell:
+			if over := s.outbox.take(); len(over) > 0 { // take may have been quicker than the bell
+				return over
+			}
+		case <-hopeless:
+			cancel(job.ErrDeadlock)
 		}
 	}
 }
@@ -96,7 +118,7 @@ func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
 	f := flight[A, Out]{number: s.read, item: Item[A, Out]{Index: from.Index, In: from.In, Err: from.Err}}
 	s.read++
 	if from.Err == nil {
-		f.future, f.item.Err = s.submit(ctx, from.Value)
+		f.item.Err = s.submit(ctx, from.Value, &f)
 	}
 	if errors.Is(f.item.Err, ErrClosed) && from.Err == nil {
 		s.ended = true
@@ -108,10 +130,7 @@ func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
 	return true
 }
 
-func (s *stage[A, In, Out]) submit(ctx context.Context, in In) (*job.Future[Out], error) {
-	if s.fn == nil {
-		return nil, ErrNilFunc
-	}
+func (s *stage[A, In, Out]) submit(ctx context.Context, in In, f *flight[A, Out]) error {
 	call := func(ctx context.Context) (Out, error) { return s.fn(ctx, in) }
 	options := s.options
 	if s.per != nil {
@@ -119,13 +138,11 @@ func (s *stage[A, In, Out]) submit(ctx context.Context, in In) (*job.Future[Out]
 	}
 	t, err := newTask(ctx, s.d, call, policy.Wait, options)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t.outbox = &s.outbox
-	if err := s.d.accept(&t.header, !job.Inside(ctx, s.d.name)); err != nil {
-		return nil, err
-	}
-	return t.promise.Future(), nil
+	f.job, f.future = &t.header, t.promise.Future()
+	return s.d.accept(&t.header, !job.Inside(ctx, s.d.name))
 }
 
 // outbox collects the jobs of one stage that are over, in the order in which they ended.
@@ -141,20 +158,7 @@ func (o *outbox) add(id job.ID) {
 	o.mu.Lock()
 	o.over = append(o.over, id)
 	o.mu.Unlock()
-	select {
-	case o.bell <- struct{}{}:
-	default:
-	}
-}
-
-// wait returns what is over, and blocks until something is. Every job is settled at some time, so it needs no way out.
-func (o *outbox) wait() []job.ID {
-	for {
-		<-o.bell
-		if over := o.take(); len(over) > 0 { // take may have been quicker than the bell
-			return over
-		}
-	}
+	ring(o.bell)
 }
 
 // take returns what is over, if anything is.

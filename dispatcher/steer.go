@@ -35,6 +35,9 @@ func (d *Dispatcher) ForceClosed(key string) { d.override(key, policy.ForcedClos
 func (d *Dispatcher) Disable(key string) { d.override(key, policy.Disabled) }
 
 func (d *Dispatcher) override(key string, mode policy.Mode) {
+	if !d.made() {
+		return
+	}
 	rules, err := d.keys.rulesOf(key)
 	if err != nil {
 		rules = nil // no job of this key will ever be accepted
@@ -70,6 +73,9 @@ func (s Snapshot) LogValue() slog.Value {
 // Snapshot returns one consistent cut: all figures are of the same moment. It waits for the scheduler, no longer than a
 // turn of its loop.
 func (d *Dispatcher) Snapshot() Snapshot {
+	if !d.made() {
+		return Snapshot{}
+	}
 	s := Snapshot{Name: d.name}
 	d.ask(func() { s.Snapshot = d.loop.core.Snapshot() })
 	return s
@@ -103,8 +109,11 @@ func (h *header) canceled(found scheduler.EntryState) job.Canceled {
 }
 
 // ask has something done on the loop and waits for the end of the turn in which it was. When the loop has ended, nothing
-// is done.
+// is done, nor when there has never been one.
 func (d *Dispatcher) ask(do func()) {
+	if !d.made() {
+		return
+	}
 	done := make(chan struct{})
 	if d.mail.post(message{do: func() {
 		do()

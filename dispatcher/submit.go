@@ -56,7 +56,7 @@ func Go(ctx context.Context, d *Dispatcher, fn func(ctx context.Context) error, 
 // newTask makes a task that has not been accepted yet. byCall is what its kind of call does at an open circuit.
 func newTask[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], byCall policy.WhenOpen, options []Option) (*task[T], error) {
 	switch {
-	case d == nil:
+	case !d.made():
 		return nil, ErrNilDispatcher
 	case ctx == nil:
 		return nil, ErrNilContext

@@ -58,6 +58,16 @@ func WithSettler(ctx context.Context, a Attempt, settler Settler) context.Contex
 	return &attemptContext{Context: ctx, attempt: a}
 }
 
+// SettlerOf returns what the attempt of the dispatcher of this name has been given by [WithSettler], if ctx belongs to one, and
+// its number.
+func SettlerOf(ctx context.Context, dispatcher string) (Settler, int) {
+	c, ok := ctx.Value(insideKey(dispatcher)).(*attemptContext)
+	if !ok {
+		return nil, 0
+	}
+	return c.attempt.settler, c.attempt.N
+}
+
 // Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of the dispatcher of
 // this name.
 func Inside(ctx context.Context, dispatcher string) bool {

@@ -71,6 +71,11 @@ type Owner interface {
 	CancelJob() Canceled
 	// ExplainJob says what the job waits for.
 	ExplainJob() Explanation
+	// DispatcherName returns the name of the job's dispatcher.
+	DispatcherName() string
+	// AttendJob is told that an attempt of the same dispatcher, the one that ctx belongs to, waits for the job and does nothing
+	// else until leave is called. Meanwhile it may call hopeless, once: the job will never be over. hopeless does not block.
+	AttendJob(ctx context.Context, hopeless func()) (leave func())
 }
 
 // ID returns the job's number within its dispatcher; zero for a zero Future.
@@ -92,27 +97,6 @@ func (f *Future[T]) Done() <-chan struct{} {
 		}
 	}
 	return f.done
-}
-
-// Await blocks until the job is settled, and returns its result, or an [*Error] that says why there is none.
-//
-// When ctx ends first, Await returns an error that matches [ErrNotSettled] and the cause of ctx. The job goes on: giving
-// up waiting does not cancel it. A job that is settled already is returned even if ctx has ended, too.
-func (f *Future[T]) Await(ctx context.Context) (T, error) {
-	if value, err, ok := f.Result(); ok {
-		return value, err
-	}
-	select {
-	case <-f.Done():
-	case <-ctx.Done():
-		if value, err, ok := f.Result(); ok { // it was settled at the same moment
-			return value, err
-		}
-		var zero T
-		return zero, fmt.Errorf("%w: gave up waiting for job %d: %w", ErrNotSettled, f.ID(), context.Cause(ctx))
-	}
-	value, err, _ := f.Result()
-	return value, err
 }
 
 // Result returns what Await would, without waiting. ok is false while the job is not settled.

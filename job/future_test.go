@@ -29,6 +29,10 @@ func (o *owner) CancelJob() job.Canceled { return o.cancel() }
 
 func (o *owner) ExplainJob() job.Explanation { return job.Explanation{ID: o.JobID()} }
 
+func (o *owner) DispatcherName() string { return "test" }
+
+func (o *owner) AttendJob(context.Context, func()) func() { return func() {} }
+
 func newPromise[T any](id job.ID) *job.Promise[T] {
 	p := new(job.Promise[T])
 	p.Init(&owner{id: id, cancel: func() job.Canceled {

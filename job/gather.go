@@ -83,8 +83,8 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 		for left := len(futures); left > 0; {
 			over := box.take()
 			if len(over) == 0 {
-				if !box.wait(ctx) {
-					giveUp(ctx, futures, waiting, yield)
+				if why := wait(ctx, box, futures, waiting); why != nil {
+					giveUp(why, futures, waiting, yield)
 					return
 				}
 				continue
@@ -100,13 +100,26 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 	}
 }
 
+// wait waits until one more job may be over. The error says why there is nothing more to wait for.
+func wait[T any](ctx context.Context, box *inbox, futures []*Future[T], waiting []bool) error {
+	if ctx == nil {
+		return ErrNilContext
+	}
+	for i, f := range futures {
+		if waiting[i] && f.insideOwn(ctx) {
+			defer f.owner.AttendJob(ctx, box.despair)() //nolint:revive // for all of them, until the wait is over
+		}
+	}
+	return box.wait(ctx)
+}
+
 // giveUp yields those that are not over. One that was settled at the same moment has its result.
-func giveUp[T any](ctx context.Context, futures []*Future[T], waiting []bool, yield func(int, Result[T]) bool) {
+func giveUp[T any](why error, futures []*Future[T], waiting []bool, yield func(int, Result[T]) bool) {
 	for i, f := range futures {
 		if !waiting[i] {
 			continue
 		}
-		value, err := f.Await(ctx) // which has ended
+		value, err := f.giveUp(why)
 		if !yield(i, Result[T]{value, err}) {
 			return
 		}
@@ -156,8 +169,9 @@ func (f *Future[T]) unwatch(box *inbox) {
 type inbox struct {
 	bell chan struct{} // holds one: there is something to take
 
-	mu   sync.Mutex
-	over []int // guarded by mu
+	mu       sync.Mutex
+	over     []int // guarded by mu
+	hopeless bool  // guarded by mu; there is a deadlock
 }
 
 // add is called by whoever settles a future. It does not block.
@@ -165,25 +179,46 @@ func (b *inbox) add(index int) {
 	b.mu.Lock()
 	b.over = append(b.over, index)
 	b.mu.Unlock()
+	b.ring()
+}
+
+// despair is called when nothing more will be added.
+func (b *inbox) despair() {
+	b.mu.Lock()
+	b.hopeless = true
+	b.mu.Unlock()
+	b.ring()
+}
+
+func (b *inbox) ring() {
 	select {
 	case b.bell <- struct{}{}:
 	default:
 	}
 }
 
-// wait waits until there may be something to take, and reports false when ctx ends first.
-func (b *inbox) wait(ctx context.Context) bool {
+// wait waits until there may be something to take. The error is the cause of ctx when that ends first, or [ErrDeadlock].
+func (b *inbox) wait(ctx context.Context) error {
 	select {
 	case <-b.bell:
-		return true
+		return b.outcome()
 	default:
 	}
 	select {
 	case <-b.bell:
-		return true
+		return b.outcome()
 	case <-ctx.Done():
-		return false
+		return context.Cause(ctx)
 	}
+}
+
+func (b *inbox) outcome() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hopeless && len(b.over) == 0 {
+		return ErrDeadlock
+	}
+	return nil
 }
 
 func (b *inbox) take() []int {

@@ -7,6 +7,7 @@ import (
 // adjust changes a rule while jobs wait for it. They are looked at again in the admission that follows, so none sleeps on by
 // the old rule (S-L6, S-C3): those that wait for what keys share in any case, those of one key by touching its lane.
 func (c *Core) adjust(ev Event) {
+	c.entangled = len(c.awaits) > 0 // there may be fewer workers
 	switch ev.Kind {
 	case SetWorkers:
 		c.workers = ev.Workers // fewer than in flight pre-empts nothing, and grants nothing until below

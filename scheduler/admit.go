@@ -248,6 +248,7 @@ func (c *Core) takeOff(l *lane, e *Entry) {
 }
 
 func (c *Core) land(l *lane, e *Entry) {
+	c.forgetAwaits(e)
 	c.flying.remove(e)
 	c.inFlight--
 	l.inFlight--

@@ -57,6 +57,9 @@ type Core struct {
 	claimed   *Entry        // the job for which it stands there, or has its ticket
 	claimedAt policy.Time   // when that can start if nobody takes anything
 
+	awaits    []await // in order of time
+	entangled bool    // it is to be found out whether some of awaits will never end
+
 	inFlight  int
 	unsettled int
 	claim     claim       // of the first job that waits for what keys share
@@ -136,6 +139,10 @@ func (c *Core) Step(ev Event) {
 			c.limits.correct(c.now, ev.Entry, ev.Limit, ev.Amount)
 			c.touch(ev.Entry.lane)
 		}
+	case Await:
+		c.await(ev)
+	case Unawait:
+		c.unawait(ev)
 	case SetRate, SetBurst, Observe, Revise, SetWorkers, SetKeyWorkers, SetGroup:
 		c.adjust(ev)
 	}
@@ -145,6 +152,7 @@ func (c *Core) Step(ev Event) {
 // valid until the next call of Step or Effects.
 func (c *Core) Effects() []Effect {
 	c.admit()
+	c.untangle()
 	effects := c.effects
 	c.effects = c.effects[:0]
 	return effects

@@ -29,11 +29,13 @@ const (
 	SetWorkers                     // Workers attempts may be in flight from now on
 	SetKeyWorkers                  // of each key that has no rule of its own, Workers attempts; 0 for no bound
 	SetGroup                       // of Group, Workers attempts
+	Await                          // the function of By's attempt waits for Entry, and does nothing else meanwhile
+	Unawait                        // it does so no more
 )
 
 // String names the event in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override", "correct", "setrate", "setburst", "observe", "revise", "setworkers", "setkeyworkers", "setgroup"}
+	names := [...]string{"tick", "submit", "done", "unstarted", "cancel", "pause", "resume", "stop", "abort", "override", "correct", "setrate", "setburst", "observe", "revise", "setworkers", "setkeyworkers", "setgroup", "await", "unawait"}
 	if int(k) >= len(names) {
 		return fmt.Sprintf("EventKind(%d)", uint8(k))
 	}
@@ -45,7 +47,8 @@ type Event struct {
 	Kind    EventKind
 	At      policy.Time
 	Entry   *Entry
-	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale
+	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale. Await and Unawait: By's
+	By      *Entry         // Await and Unawait
 	Outcome policy.Outcome // Done only
 	Key     string         // Override and Observe
 	Rules   *KeyRules      // Override and Observe: of the key, if they make its lane; nil for none
@@ -73,11 +76,12 @@ const (
 	Closed                       // for the record: the circuit of Key has closed
 	Cooling                      // for the record: Key is in cooldown until Until
 	Forgotten                    // for the record: Key could not be told from a new one, and nothing is kept of it
+	Deadlock                     // what the function of Entry's attempt waits for will never come: it should wait no more
 )
 
 // String names the effect in lower case.
 func (k EffectKind) String() string {
-	names := [...]string{"start", "settle", "signal", "parked", "opened", "half-opened", "closed", "cooling", "forgotten"}
+	names := [...]string{"start", "settle", "signal", "parked", "opened", "half-opened", "closed", "cooling", "forgotten", "deadlock"}
 	if int(k) >= len(names) {
 		return fmt.Sprintf("EffectKind(%d)", uint8(k))
 	}

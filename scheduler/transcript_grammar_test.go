@@ -166,6 +166,9 @@ func (p *player) event(a *actor, at policy.Time, words []string) scheduler.Event
 		if ev.Kind == scheduler.Done {
 			ev.Outcome = p.outcome(words[2])
 		}
+	case scheduler.Await, scheduler.Unawait:
+		ev.By, ev.Attempt = p.attempt(a, words[1])
+		ev.Entry, _ = p.attempt(a, words[2])
 	case scheduler.Correct:
 		ev.Entry, ev.Attempt = p.attempt(a, words[1])
 		ev.Limit, ev.Amount = p.number(words[2]), p.amount(words[3])
@@ -192,7 +195,7 @@ func (p *player) event(a *actor, at policy.Time, words []string) scheduler.Event
 }
 
 func (p *player) kind(word string) scheduler.EventKind {
-	for k := scheduler.Tick; k <= scheduler.SetGroup; k++ {
+	for k := scheduler.Tick; k <= scheduler.Unawait; k++ {
 		if k.String() == word {
 			return k
 		}
@@ -250,7 +253,7 @@ func (p *player) submit(a *actor, name string, settings []string) *scheduler.Ent
 			own().Workers = p.number(value)
 		case "limit":
 			limit := p.limit(strings.Split(value, ":"))
-			own().Limits = append(rules.Limits, scheduler.KeyLimit{Limit: p.number(limit.Name), Rule: limit})
+			own().Limits = append(own().Limits, scheduler.KeyLimit{Limit: p.number(limit.Name), Rule: limit})
 		case "breaker":
 			breaker := p.breaker(strings.Split(value, ":"))
 			own().Breaker = &breaker

@@ -1,0 +1,60 @@
+package dispatcher
+
+import (
+	"context"
+	"slices"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// vigil is an attempt that waits for another job of its dispatcher (S-F8).
+type vigil struct {
+	by       *header
+	attempt  int
+	on       *header
+	hopeless func() // tells it that the job will never be over; does not block
+}
+
+// DispatcherName returns the name of the job's dispatcher.
+func (h *header) DispatcherName() string { return h.d.name }
+
+// AttendJob notes that the attempt to which ctx belongs waits for the job, until leave is called.
+func (h *header) AttendJob(ctx context.Context, hopeless func()) (leave func()) {
+	settler, n := job.SettlerOf(ctx, h.d.name)
+	by, ok := settler.(*header)
+	if !ok || by.d != h.d { // a dispatcher of the same name, which has been closed
+		return func() {}
+	}
+	v := &vigil{by: by, attempt: n, on: h, hopeless: hopeless}
+	h.d.mail.post(message{do: func() { h.d.beginVigil(v) }})
+	return func() { h.d.mail.post(message{do: func() { h.d.endVigil(v) }}) }
+}
+
+// cancelHopeless cancels a job for whose end nobody can wait.
+func (h *header) cancelHopeless() {
+	h.d.mail.post(message{kind: scheduler.Cancel, job: h, err: job.ErrDeadlock})
+}
+
+// beginVigil, endVigil and tellHopeless are for the loop only.
+func (d *Dispatcher) beginVigil(v *vigil) {
+	d.loop.vigils = append(d.loop.vigils, v)
+	d.loop.core.Step(scheduler.Event{Kind: scheduler.Await, At: d.loop.now, Entry: &v.on.entry, By: &v.by.entry, Attempt: v.attempt})
+}
+
+func (d *Dispatcher) endVigil(v *vigil) {
+	if i := slices.Index(d.loop.vigils, v); i >= 0 {
+		d.loop.vigils = slices.Delete(d.loop.vigils, i, i+1)
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.Unawait, At: d.loop.now, Entry: &v.on.entry, By: &v.by.entry, Attempt: v.attempt})
+	}
+}
+
+// tellHopeless ends all vigils of one attempt, which the core has forgotten.
+func (d *Dispatcher) tellHopeless(by *header) {
+	d.loop.vigils = slices.DeleteFunc(d.loop.vigils, func(v *vigil) bool {
+		if v.by == by {
+			v.hopeless()
+		}
+		return v.by == by
+	})
+}

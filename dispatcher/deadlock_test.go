@@ -1,0 +1,148 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+)
+
+// S-F8: a job that waits, by any of the ways to wait, for jobs of its own dispatcher which cannot run beside it is told so at
+// once, and the dispatcher goes on.
+func TestAwaitInsideIsToldOfDeadlock(t *testing.T) {
+	type waiting func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error
+	future := func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) *job.Future[int] {
+		f, err := dispatcher.Submit(context.WithoutCancel(ctx), d, line.marking(0, nil))
+		if err != nil {
+			panic(err)
+		}
+		return f
+	}
+	for name, c := range map[string]struct {
+		wait waiting
+		also error // that the error matches
+		runs int   // how many of the inner jobs run in the end
+	}{
+		"Await": {func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error {
+			_, err := future(ctx, d, line).Await(ctx)
+			return err
+		}, job.ErrNotSettled, 1},
+		"All": {func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error {
+			_, err := job.All(ctx, future(ctx, d, line), future(ctx, d, line))
+			return err
+		}, job.ErrNotSettled, 2},
+		"First": {func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error {
+			_, err := job.First(ctx, future(ctx, d, line), future(ctx, d, line))
+			return err
+		}, job.ErrNotSettled, 2},
+		"Do": {func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error {
+			_, err := dispatcher.Do(ctx, d, line.marking(0, nil))
+			return err
+		}, job.ErrCanceled, 0},
+		"Map": {func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error {
+			var faults []error
+			double := func(_ context.Context, n int) (int, error) { line.mark(); return 2 * n, nil }
+			for item := range dispatcher.Map(ctx, d, numbers(100), double, nil, dispatcher.WithWindow(3)) {
+				faults = append(faults, item.Err)
+			}
+			if len(faults) != 3 {
+				panic(fmt.Sprint(len(faults), " elements came out"))
+			}
+			return errors.Join(faults...)
+		}, job.ErrCanceled, 0},
+		"by way of another dispatcher": {func(ctx context.Context, d *dispatcher.Dispatcher, line *timeline) error {
+			other, err := dispatcher.New(dispatcher.Config{})
+			if err != nil {
+				panic(err)
+			}
+			defer other.Close(context.Background())
+			_, err = dispatcher.Do(ctx, other, func(ctx context.Context) (int, error) { return future(ctx, d, line).Await(ctx) })
+			return err
+		}, job.ErrNotSettled, 1},
+		"WaitIdle": {func(ctx context.Context, d *dispatcher.Dispatcher, _ *timeline) error { return d.WaitIdle(ctx) }, nil, 0},
+		"Close":    {func(ctx context.Context, d *dispatcher.Dispatcher, _ *timeline) error { return d.Close(ctx) }, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := open(t, dispatcher.Config{Workers: 1})
+				line := newTimeline()
+				told := submit(t, d, func(ctx context.Context) (error, error) {
+					ctx, cancel := context.WithTimeout(ctx, time.Minute) // or a failure of this test would be a hang
+					defer cancel()
+					return c.wait(ctx, d, line), nil
+				})
+				err, failed := await(t, told)
+				require.NoError(t, failed)
+				assert.ErrorIs(t, err, job.ErrDeadlock)
+				if c.also != nil {
+					assert.ErrorIs(t, err, c.also)
+				}
+				assert.Zero(t, line.now(), "it was told at once")
+				require.NoError(t, d.WaitIdle(t.Context()))
+				assert.Len(t, line.all(), c.runs)
+			})
+		})
+	}
+}
+
+// S-F8: nobody is told while there is a worker left to do what is waited for, whatever it waits for itself; and of those that
+// wait for each other in the end, one is told, so that the others get what they wait for.
+func TestAwaitInsideWithEnoughWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Workers: 3, Retry: exact(2, time.Second)})
+		line := newTimeline()
+		parent := func(ctx context.Context) (int, error) {
+			time.Sleep(time.Second)
+			child, err := dispatcher.Submit(ctx, d, script(line, policy.Transient(errBackend)))
+			if err != nil {
+				return 0, err
+			}
+			return child.Await(ctx)
+		}
+		for range 2 { // two parents, and one worker for their children
+			two := []*job.Future[int]{submit(t, d, parent), submit(t, d, parent)}
+			_, err := job.All(t.Context(), two...)
+			require.NoError(t, err)
+		}
+		three := []*job.Future[int]{submit(t, d, parent), submit(t, d, parent), submit(t, d, parent)}
+		deadlocks := 0
+		for _, result := range job.Settled(t.Context(), three...) {
+			if errors.Is(result.Err, job.ErrDeadlock) {
+				deadlocks++
+				continue
+			}
+			require.NoError(t, result.Err)
+		}
+		assert.Equal(t, 1, deadlocks)
+	})
+}
+
+// S-F8, S-C3: it is told also when what makes it one is that there are fewer workers from now on.
+func TestFewerWorkersAreADeadlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Workers: 2})
+		line := newTimeline()
+		parent := submit(t, d, func(ctx context.Context) (int, error) {
+			child, err := dispatcher.Submit(ctx, d, line.marking(0, nil), dispatcher.WithDelay(time.Minute))
+			if err != nil {
+				return 0, err
+			}
+			return child.Await(ctx)
+		})
+		time.Sleep(time.Second)
+		assert.False(t, settled(parent))
+		require.NoError(t, d.SetWorkers(1))
+		_, err := parent.Await(t.Context())
+		assert.ErrorIs(t, err, job.ErrDeadlock)
+		assert.Equal(t, time.Second, line.now())
+	})
+}

@@ -1,0 +1,115 @@
+package scheduler
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// await is an attempt in flight whose function waits for another job, and does nothing else meanwhile.
+type await struct {
+	by      *Entry
+	attempt int
+	on      *Entry
+}
+
+// await notes that ev.By's attempt waits for ev.Entry.
+func (c *Core) await(ev Event) {
+	if ev.By.flies(ev.Attempt) {
+		c.awaits = append(c.awaits, await{ev.By, ev.Attempt, ev.Entry})
+		c.entangled = true
+	}
+}
+
+// unawait notes that it does so no more.
+func (c *Core) unawait(ev Event) {
+	if i := slices.Index(c.awaits, await{ev.By, ev.Attempt, ev.Entry}); i >= 0 {
+		c.awaits = slices.Delete(c.awaits, i, i+1)
+		c.entangled = true // what is left may be what will never come
+	}
+}
+
+// forgetAwaits notes that e's attempt has ended.
+func (c *Core) forgetAwaits(e *Entry) {
+	if len(c.awaits) > 0 {
+		c.awaits = slices.DeleteFunc(c.awaits, func(a await) bool { return a.by == e })
+	}
+}
+
+// untangle tells attempts that what they wait for will never come, because all who could make room for it wait, too: the
+// latest of them first, and no more than it takes (S-F8).
+func (c *Core) untangle() {
+	if !c.entangled {
+		return
+	}
+	c.entangled = false
+	for stuck := c.stuck(); len(stuck) > 0; stuck = c.stuck() {
+		var last *Entry
+		for _, a := range c.awaits {
+			if stuck[a.by] {
+				last = a.by
+			}
+		}
+		c.forgetAwaits(last)
+		c.emit(Effect{Kind: Deadlock, Entry: last})
+	}
+}
+
+// stuck returns those whose attempts will never end by themselves, whatever the others do: each waits for nothing but jobs that
+// are stuck or that only the end of one that is stuck could make room for. It begins with all who wait and takes out who need
+// not, until that is nobody.
+func (c *Core) stuck() map[*Entry]bool {
+	stuck := make(map[*Entry]bool, len(c.awaits))
+	for _, a := range c.awaits {
+		if a.by.state == Running { // one that is settled has been told to end
+			stuck[a.by] = true
+		}
+	}
+	for again := len(stuck) > 0; again; {
+		again = false
+		for _, a := range c.awaits {
+			if stuck[a.by] && !c.hopeless(a.on, stuck) {
+				delete(stuck, a.by)
+				again = true
+			}
+		}
+	}
+	return stuck
+}
+
+// hopeless reports whether e will never be over unless one of those that are stuck ends.
+func (c *Core) hopeless(e *Entry, stuck map[*Entry]bool) bool {
+	switch e.state {
+	case Running:
+		return stuck[e]
+	case Queued, Waiting:
+		return c.roomless(e, stuck)
+	default:
+		return false
+	}
+}
+
+// roomless reports whether e needs a worker, of all or of its key or of a group, and all of these are held by attempts that are
+// stuck. Whatever else it waits for comes with time, or by somebody's word.
+func (c *Core) roomless(e *Entry, stuck map[*Entry]bool) bool {
+	held := func(mine func(*Entry) bool) bool {
+		for f := c.flying.first; f != nil; f = f.next {
+			if mine(f) && !stuck[f] {
+				return false
+			}
+		}
+		return true
+	}
+	if c.inFlight >= c.workers && held(func(*Entry) bool { return true }) {
+		return true
+	}
+	if c.full(e.lane) && held(func(f *Entry) bool { return f.lane == e.lane }) {
+		return true
+	}
+	for left := e.Groups; left != 0; left &= left - 1 {
+		i := bits.TrailingZeros64(left)
+		if g := &c.groups[i]; g.inFlight >= g.Workers && held(func(f *Entry) bool { return f.Groups&(1<<i) != 0 }) {
+			return true
+		}
+	}
+	return false
+}

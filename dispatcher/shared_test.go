@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,4 +233,30 @@ func TestSharedLimitComingAndGoing(t *testing.T) {
 		require.NoError(t, d.Close(context.Background()))
 	}
 	users.Wait()
+}
+
+// S-L11: two dispatchers that always have jobs for one shared limit start, together, what it allows, to the job, and neither
+// starves the other.
+func TestSharedLimitIsSharedFairly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rate, burst, span = 50, 20, time.Minute
+		calls := share(t, policy.Limit{Name: "calls", Rate: policy.PerSecond(rate), Burst: burst})
+		var starts [2]atomic.Int64
+		var futures []*job.Future[int]
+		for i := range starts {
+			d := sharing(t, calls)
+			for range rate*int(span/time.Second) + burst + 1 { // more than there can be
+				futures = append(futures, submit(t, d, func(context.Context) (int, error) { starts[i].Add(1); return 0, nil }))
+			}
+		}
+		time.Sleep(span)
+		synctest.Wait()
+		a, b := starts[0].Load(), starts[1].Load()
+		t.Logf("%d and %d of %d", a, b, a+b)
+		assert.EqualValues(t, rate*60+burst, a+b)
+		assert.InDelta(t, .5, float64(a)/float64(a+b), .1)
+		for _, f := range futures {
+			f.Cancel()
+		}
+	})
 }

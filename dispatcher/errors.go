@@ -25,6 +25,9 @@ var (
 	ErrNilContext = job.ErrNilContext
 	// ErrNilDispatcher: there is nobody to run it. The dispatcher is nil, because New has failed perhaps, or was not made by New.
 	ErrNilDispatcher = errors.New("dispatcher: nil or zero dispatcher; make one with New")
+	// ErrNilLimiter and ErrNilBreaker: it is nil or was not made by NewLimiter or NewBreaker.
+	ErrNilLimiter = errors.New("dispatcher: nil or zero limiter; make one with NewLimiter")
+	ErrNilBreaker = errors.New("dispatcher: nil or zero breaker; make one with NewBreaker")
 	// ErrNilSharedLimit: the shared limit is nil or was not made by NewSharedLimit.
 	ErrNilSharedLimit = errors.New("dispatcher: nil or zero shared limit; make one with NewSharedLimit")
 )

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"cmp"
+
 	"github.com/toller-go/toller/policy"
 )
 
@@ -11,7 +13,7 @@ func (c *Core) adjust(ev Event) {
 	switch ev.Kind {
 	case SetWorkers:
 		c.workers = ev.Workers // fewer than in flight pre-empts nothing, and grants nothing until below
-		c.eachLane(func(l *lane) { l.circuit.SetFull(ev.Workers) })
+		c.eachLane(func(l *lane) { l.circuit.SetFull(cmp.Or(c.ramp, c.workers)) })
 	case SetKeyWorkers:
 		c.keyWorkers = ev.Workers
 		c.eachLane(func(*lane) {})

@@ -9,6 +9,7 @@ import (
 // Config is what a [Core] is made from. The rules must be valid; New does not check them again.
 type Config struct {
 	Workers    int            // attempts in flight at once, at least 1
+	Ramp       int            // of one key, with which a circuit that has closed has recovered; 0 for Workers
 	KeyWorkers int            // of each key, save those that bring their own; 0 for no bound
 	Groups     []Group        // in the order of the bits of Entry.Groups
 	Limits     []policy.Limit // in the order of Entry.Costs
@@ -25,6 +26,7 @@ type Config struct {
 // Core is the scheduler: see the package comment.
 type Core struct {
 	workers    int
+	ramp       int // 0: workers
 	keyWorkers int
 	retry      policy.Retry
 	budget     policy.Budget
@@ -75,6 +77,7 @@ type Core struct {
 func New(cfg Config) *Core {
 	c := &Core{
 		workers:    cfg.Workers,
+		ramp:       cfg.Ramp,
 		keyWorkers: cfg.KeyWorkers,
 		retry:      cfg.Retry,
 		budget:     cfg.Budget,

@@ -80,7 +80,7 @@ func (c *Core) laneOf(key string, rules *KeyRules) *lane {
 	*l = lane{
 		key:      key,
 		ready:    l.ready, // its queues are empty
-		circuit:  policy.NewCircuit(*breaker, c.workers, c.draw),
+		circuit:  policy.NewCircuit(*breaker, cmp.Or(c.ramp, c.workers), c.draw),
 		spending: l.spending,
 		own:      c.limits.renewOwn(l.own, own.Limits, c.now),
 		rules:    rules,

@@ -66,8 +66,8 @@ type Ending struct {
 // Pass is what an attempt carries from [Circuit.Start] to [Circuit.End]. It ties the outcome to the generation of the
 // circuit that admitted it, and, for a probe, to its lease.
 type Pass struct {
-	generation uint64
-	lease      uint64 // 0: not a probe
+	generation uint32
+	lease      uint32 // 0: not a probe
 }
 
 // Probe reports whether the attempt was let through to test a half-open circuit.
@@ -75,7 +75,7 @@ func (p Pass) Probe() bool { return p.lease != 0 }
 
 // lease is the right of one probe to be in flight while half open.
 type lease struct {
-	id      uint64
+	id      uint32
 	expires Time
 }
 
@@ -92,7 +92,7 @@ type Circuit struct {
 	full       int // when a ramp has reached this many, it is over
 	state      State
 	mode       Mode
-	generation uint64
+	generation uint32 // 4 billion transitions outlive every attempt
 	trips      int
 
 	flying    int     // attempts of this generation in flight
@@ -103,7 +103,7 @@ type Circuit struct {
 
 	openUntil    Time    // open: when to probe; Never until a Reset
 	leases       []lease // half open: probes in flight, oldest first
-	leaseID      uint64  // of the latest lease; ids are never used twice
+	leaseID      uint32  // of the latest lease; no id is used twice in a generation
 	successes    int     // half open: probes that succeeded
 	failedProbes int     // since the outage began; they make the open time grow
 	unusable     bool    // the key was called unusable, and no attempt has shown otherwise
@@ -118,6 +118,12 @@ func NewCircuit(b Breaker, full int, draw func() float64) Circuit {
 		c.recent = newSamples(c.rule.Window, c.rule.WindowTime)
 	}
 	return c
+}
+
+// Renew makes a circuit that is fresh, see FreshAt, a new one: it has had no trips, and passes of before are void.
+func (c *Circuit) Renew() {
+	c.generation++
+	c.trips = 0
 }
 
 // State returns the state as of the last Advance.
@@ -180,6 +186,9 @@ func (c *Circuit) NextWake() Time {
 		return Never
 	}
 }
+
+// Untroubled reports whether attempts pass, any number of them, and will until one ends.
+func (c *Circuit) Untroubled() bool { return c.state == Closed && c.ramp == 0 }
 
 // Admits reports whether one more attempt may start.
 func (c *Circuit) Admits() bool {
@@ -251,7 +260,7 @@ func (c *Circuit) enter(s State) {
 }
 
 // dropLease ends a lease, and reports whether there was one.
-func (c *Circuit) dropLease(id uint64) bool {
+func (c *Circuit) dropLease(id uint32) bool {
 	for i := range c.leases {
 		if c.leases[i].id == id {
 			c.leases = append(c.leases[:i], c.leases[i+1:]...)

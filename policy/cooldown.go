@@ -25,9 +25,8 @@ const (
 // Visit is what an attempt carries from [Cooldown.Start] to its end: the throttle episode in which it began, and whether
 // it went ahead of the others.
 type Visit struct {
-	episode uint64
-	scout   bool
-	at      Time // of a scout: when it went
+	episode uint32
+	scout   uint32 // number of the scout; 0: it is none
 }
 
 // Cooldown is the running state of one key's throttling (S-L10).
@@ -48,13 +47,14 @@ type Cooldown struct {
 	until   Time          // waiting: when it ends
 	width   time.Duration // over how long those who waited are spread afterwards
 	hinted  bool          // the wait in force is the server's word
-	episode uint64        // number of the present episode
+	episode uint32        // number of the present episode; 4 billion of them outlive every attempt
 	streak  int           // episodes in a row without a success since
 	release Time          // releasing: when the next may go
 	planned bool          // releasing: release has been drawn
 	last    Time          // releasing: when it ends
 	scoutAt Time          // scouting: when the scout started
 	scouts  bool          // scouting: the scout is in flight
+	scout   uint32        // number of the latest scout
 
 	from  Time          // start of the latest cooldown
 	spent time.Duration // in cooldowns before from
@@ -84,6 +84,9 @@ func (c *Cooldown) notBeforePeace(at Time) Time {
 	}
 	return at
 }
+
+// Idle reports, as of the last Advance, whether attempts pass, and will unless one is throttled.
+func (c *Cooldown) Idle() bool { return c.phase == coolIdle }
 
 // Until returns when the key's cooldown ends or ended.
 func (c *Cooldown) Until() Time { return c.until }
@@ -135,6 +138,12 @@ func (c *Cooldown) cool(now, end Time, wait time.Duration) {
 
 // Advance makes the transitions that are due.
 func (c *Cooldown) Advance(now Time) {
+	if c.phase != coolIdle || c.streak > 0 { // or nothing can be due
+		c.advance(now)
+	}
+}
+
+func (c *Cooldown) advance(now Time) {
 	if c.phase == coolWaiting && now >= c.until {
 		if c.hinted {
 			c.releaseFrom(c.until)
@@ -193,7 +202,8 @@ func (c *Cooldown) Start(now Time) Visit {
 	v := Visit{episode: c.episode}
 	switch c.phase {
 	case coolScouting:
-		v.scout, v.at, c.scouts, c.scoutAt = true, now, true, now
+		c.scout++
+		v.scout, c.scouts, c.scoutAt = c.scout, true, now
 	case coolReleasing:
 		c.planned = false
 	case coolIdle, coolWaiting:
@@ -210,7 +220,7 @@ func (c *Cooldown) End(now Time, v Visit, answered bool) {
 	if answered {
 		c.streak = 0
 	}
-	if v.scout && c.phase == coolScouting && v.at == c.scoutAt { // and not one of before a late hint
+	if v.scout != 0 && c.phase == coolScouting && v.scout == c.scout { // and not one of before a late hint
 		c.scouts = false // another goes first, unless:
 		if answered {
 			c.releaseFrom(now)

@@ -54,7 +54,7 @@ func (c *Circuit) count(now Time, e Ending) bool {
 	if c.measures() {
 		c.recent.add(now, sample{failed: failed, slow: c.slow(e)})
 	}
-	if c.mode == Automatic && c.trippedBy(c.recent.recent(now)) {
+	if c.mode == Automatic && c.tripped(now) {
 		c.trip(now, e.Hint)
 		return true
 	}
@@ -64,6 +64,14 @@ func (c *Circuit) count(now Time, e Ending) bool {
 func (c *Circuit) measures() bool { return c.rule.FailureRatio > 0 || c.rule.SlowRatio > 0 }
 
 func (c *Circuit) slow(e Ending) bool { return c.rule.SlowCall > 0 && e.Took >= c.rule.SlowCall }
+
+// tripped reports whether what has been counted by now opens the circuit.
+func (c *Circuit) tripped(now Time) bool {
+	if !c.measures() {
+		return c.rule.FailureThreshold > 0 && c.failures >= c.rule.FailureThreshold
+	}
+	return c.trippedBy(c.recent.recent(now))
+}
 
 // trippedBy reports whether what has been counted opens the circuit. Ratios are compared with ≥ and not made whole percents
 // first: 99 of 200 are less than a half, and 100 are not (S-B1).

@@ -35,13 +35,13 @@ func (d *Dispatcher) shut(ctx context.Context, how scheduler.EventKind) error {
 	case ctx == nil:
 		return ErrNilContext
 	}
-	d.mail.close()
+	d.exchange.close()
 	d.room.close()
-	d.mail.post(message{do: func() {
+	d.post(&message{do: func() {
 		d.loop.closing = true
 		d.step(how)
 	}})
-	if job.Inside(ctx, d.name) {
+	if d.place.Inside(ctx) {
 		return fmt.Errorf("dispatcher %q: is being closed, and does not wait for the job that asked for it: %w", d.name, job.ErrDeadlock)
 	}
 	defer unregister(d)
@@ -68,18 +68,18 @@ func (d *Dispatcher) WaitIdle(ctx context.Context) error {
 		return ErrNilDispatcher
 	case ctx == nil:
 		return ErrNilContext
-	case job.Inside(ctx, d.name):
+	case d.place.Inside(ctx):
 		return fmt.Errorf("dispatcher %q: not idle while the job runs that asks: %w", d.name, job.ErrDeadlock)
 	}
 	quiet := make(chan struct{})
-	if !d.mail.post(message{do: func() { d.loop.quiet = append(d.loop.quiet, quiet) }}) {
+	if !d.post(&message{do: func() { d.loop.quiet = append(d.loop.quiet, quiet) }}) {
 		return nil
 	}
 	select {
 	case <-quiet:
 		return nil
 	case <-ctx.Done():
-		d.mail.post(message{do: func() {
+		d.post(&message{do: func() {
 			d.loop.quiet = slices.DeleteFunc(d.loop.quiet, func(other chan struct{}) bool { return other == quiet })
 		}})
 		return fmt.Errorf("dispatcher %q: not idle: %w", d.name, context.Cause(ctx))

@@ -1,141 +1,253 @@
 package dispatcher
 
 import (
-	"sync"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
 )
 
-// workerIdle is how long a goroutine without work is kept.
+// workerIdle is how long a goroutine without work is kept, at least, and at most twice as long.
 const workerIdle = 10 * time.Second
 
-// crew is the goroutines that run attempts. A worker, once started, goes on taking admitted attempts until there are
-// none; it is started through an ants pool, which keeps goroutines for reuse.
+// crew is the goroutines that run attempts. A worker, once started, goes on taking admitted attempts, and waits for more when
+// there are none; it is started through an ants pool, which keeps goroutines for reuse.
 //
 // How many attempts are in flight is bounded by the core alone, so the pool itself has no bound: an ants worker is free
 // only some time after its function has returned, and a pool of exactly the core's size would turn attempts away.
+//
+// Waking goes by a chain: whoever hands over attempts wakes one worker, and each one that wakes up, or takes an attempt and sees
+// another, wakes the next before it runs its own. So no attempt waits while others run, and where they are short few wake up. One
+// wake-up is under way at most. Its fields are guarded by the exchange's mu.
 type crew struct {
-	start   func(func()) error // runs a function on a goroutine of the pool
-	release func()
+	pool  *ants.Pool  // immutable
+	timer *time.Timer // of trim; immutable
 
-	mu          sync.Mutex
-	admitted    []runnable // guarded by mu; handed over and not taken, from next on
-	next        int        // guarded by mu
-	outstanding int        // guarded by mu; attempts handed over that have not ended
-	working     int        // guarded by mu; workers that have not left; never less than outstanding
+	admitted []jobTask // handed over and not taken, from next on
+	next     int
+	running  int       // attempts handed over that have not ended, save those of a Do
+	idle     []*worker // without work, the one that has been for longest first
+	waking   bool      // one of them is being woken, or a new one started
+	trimming bool      // timer is set
+	age      uint32    // how often trim has been called
 }
 
-// runnable is an attempt that can be run.
-type runnable interface {
-	run()
-	head() *header
+// worker is one goroutine that runs attempts.
+type worker struct {
+	wake chan bool // holds one; false: it is to leave
+	age  uint32    // the crew's, when it last became idle
 }
 
-func newCrew() (*crew, error) {
+// wakeUp is what whoever has looked at the crew has to do once the lock is released.
+type wakeUp struct {
+	worker *worker // to be woken
+	start  bool    // a new one is to be started
+}
+
+func newCrew(trim func()) (crew, error) {
 	pool, err := ants.NewPool(-1, ants.WithExpiryDuration(workerIdle))
 	if err != nil {
-		return nil, err
+		return crew{}, err
 	}
-	return &crew{start: pool.Submit, release: pool.Release}, nil
+	c := crew{pool: pool, timer: time.AfterFunc(time.Hour, trim)}
+	c.timer.Stop()
+	return c, nil
 }
 
-// hand passes admitted attempts on, and starts as many workers as are missing. Loop only.
-func (c *crew) hand(batch []runnable) {
+// idles reports whether nothing runs and nothing is about to.
+func (c *crew) idles() bool { return c.running == 0 && len(c.admitted) == c.next }
+
+// add takes over admitted attempts.
+func (c *crew) add(batch []jobTask) {
 	if len(batch) == 0 {
 		return
 	}
-	c.mu.Lock()
 	if c.next > 0 { // what is left moves to the front, or the slice would only ever grow
 		left := copy(c.admitted, c.admitted[c.next:])
 		clear(c.admitted[left:])
 		c.admitted, c.next = c.admitted[:left], 0
 	}
 	c.admitted = append(c.admitted, batch...)
-	c.outstanding += len(batch)
-	missing := max(0, c.outstanding-c.working)
-	c.working += missing
-	c.mu.Unlock()
-	for range missing {
-		c.startWorker()
-	}
+	c.running += len(batch)
 }
 
-// tidy has jobs tidied by a goroutine of the pool. Loop only; the slice is given away.
-func (c *crew) tidy(jobs []*header) {
-	if len(jobs) == 0 {
-		return
+// chain wakes one more worker if there is something for it.
+func (c *crew) chain() wakeUp {
+	if c.waking || c.next == len(c.admitted) {
+		return wakeUp{}
 	}
-	tidyAll := func() {
-		for _, h := range jobs {
-			h.tidy()
-		}
+	c.waking = true
+	last := len(c.idle) - 1
+	if last < 0 {
+		return wakeUp{start: true}
 	}
-	if c.start(tidyAll) != nil {
-		go tidyAll()
-	}
+	w := c.idle[last] // which ran last: what it uses is still in the cache
+	c.idle[last] = nil
+	c.idle = c.idle[:last]
+	return wakeUp{worker: w}
 }
 
-// startWorker starts a worker that has been counted. Should the pool refuse, a plain goroutine does the work: an accepted
-// job is never lost.
-func (c *crew) startWorker() {
-	if c.start(c.work) != nil {
-		go c.work()
-	}
-}
-
-// work is a worker: it runs attempts until there are none.
-func (c *crew) work() {
-	left := false
-	defer func() {
-		if !left { // the function called runtime.Goexit: this goroutine is lost, but its place is not
-			c.replace()
-		}
-	}()
-	for attempt := c.first(); attempt != nil; attempt = c.following() {
-		attempt.run()
-	}
-	left = true
-}
-
-// first returns the first attempt for a new worker, or nil, with which it leaves.
-func (c *crew) first() runnable {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pop()
-}
-
-// following ends the worker's attempt and returns its next, or nil, with which it leaves.
-func (c *crew) following() runnable {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.outstanding--
-	return c.pop()
-}
-
-// replace ends the attempt of a worker whose goroutine is lost, and starts another if there is work for it.
-func (c *crew) replace() {
-	c.mu.Lock()
-	c.outstanding--
-	needed := c.next < len(c.admitted)
-	if !needed {
-		c.working--
-	}
-	c.mu.Unlock()
-	if needed {
-		c.startWorker()
-	}
-}
-
-// pop takes the next attempt; if there is none the worker counts as gone. mu is held.
-func (c *crew) pop() runnable {
+// pop returns the next attempt, or nil.
+func (c *crew) pop() jobTask {
 	if c.next == len(c.admitted) {
-		c.admitted, c.next = c.admitted[:0], 0
-		c.working--
 		return nil
 	}
 	attempt := c.admitted[c.next]
 	c.admitted[c.next] = nil
 	c.next++
 	return attempt
+}
+
+// rest puts a worker among those that idle, and sees to it that it does not for ever.
+func (c *crew) rest(w *worker, ended bool) {
+	if ended {
+		w.wake <- false
+		return
+	}
+	w.age = c.age
+	c.idle = append(c.idle, w)
+	if !c.trimming {
+		c.trimming = true
+		c.timer.Reset(workerIdle)
+	}
+}
+
+// wake does what is to be done of a look at the crew. mu is not held.
+func (d *Dispatcher) wake(up wakeUp) {
+	switch {
+	case up.worker != nil:
+		up.worker.wake <- true
+	case up.start:
+		d.elsewhere(d.work)
+	}
+}
+
+// elsewhere calls a function on a goroutine of the pool. Should that refuse, a plain one does the work: an accepted job is never
+// lost.
+func (d *Dispatcher) elsewhere(do func()) {
+	if d.exchange.crew.pool.Submit(do) != nil {
+		go do()
+	}
+}
+
+// doElsewhere calls functions, one after the other, on a goroutine of the pool.
+func (d *Dispatcher) doElsewhere(chores []func()) {
+	if len(chores) == 0 {
+		return
+	}
+	d.elsewhere(func() {
+		for _, do := range chores {
+			do()
+		}
+	})
+}
+
+// work is a worker: it runs attempts until it has been idle for long.
+func (d *Dispatcher) work() {
+	w := &worker{wake: make(chan bool, 1)}
+	var attempt jobTask
+	defer func() {
+		if attempt != nil { // the function called runtime.Goexit: this goroutine is lost, but its place is not
+			d.replace(attempt.head())
+		}
+	}()
+	for attempt = d.awake(w); attempt != nil; attempt = d.following(w, attempt.head()) {
+		attempt.run()
+	}
+}
+
+// awake returns the first attempt for a worker that has been started or woken, or nil, with which it leaves.
+func (d *Dispatcher) awake(w *worker) jobTask {
+	x := &d.exchange
+	for {
+		x.mu.Lock()
+		x.crew.waking = false
+		attempt := x.crew.pop()
+		if attempt != nil {
+			up := x.crew.chain()
+			x.mu.Unlock()
+			d.wake(up)
+			return attempt
+		}
+		x.crew.rest(w, x.ended) // somebody was faster
+		x.mu.Unlock()
+		if !<-w.wake {
+			return nil
+		}
+	}
+}
+
+// following hands the end of an attempt back, and returns the next for the same worker, or nil, with which it leaves. A worker
+// without another attempt borrows the scheduler: that may admit one, and if not there is nothing better to do.
+func (d *Dispatcher) following(w *worker, h *header) jobTask {
+	x := &d.exchange
+	x.mu.Lock()
+	x.crew.running--
+	x.posts = append(x.posts, post{job: h})
+	attempt := x.crew.pop()
+	for attempt == nil && !x.served && x.work() {
+		d.serve()
+		attempt = x.crew.pop()
+	}
+	if attempt == nil {
+		x.crew.rest(w, x.ended)
+	}
+	up := x.crew.chain()
+	x.callServer()
+	d.wake(up)
+	switch {
+	case attempt != nil:
+		return attempt
+	case <-w.wake:
+		return d.awake(w)
+	default:
+		return nil
+	}
+}
+
+// replace hands back the attempt of a worker whose goroutine is lost. Another is started if there is work for it.
+func (d *Dispatcher) replace(h *header) {
+	x := &d.exchange
+	x.mu.Lock()
+	x.crew.running--
+	x.posts = append(x.posts, post{job: h})
+	up := x.crew.chain()
+	x.callServer()
+	d.wake(up)
+}
+
+// trim lets those workers go that have been idle since it was last called, and before.
+func (d *Dispatcher) trim() {
+	x := &d.exchange
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c := &x.crew
+	n := 0
+	for n < len(c.idle) && c.idle[n].age != c.age {
+		n++
+	}
+	c.dismiss(n)
+	c.age++
+	if c.trimming = len(c.idle) > 0; c.trimming {
+		c.timer.Reset(workerIdle)
+	}
+}
+
+// dismiss lets the first n of the idle workers go.
+func (c *crew) dismiss(n int) {
+	for _, w := range c.idle[:n] {
+		w.wake <- false // it holds one, and nobody else sends to those that are idle
+	}
+	left := copy(c.idle, c.idle[n:])
+	clear(c.idle[left:])
+	c.idle = c.idle[:left]
+}
+
+// release lets all workers go. Nothing runs, and nothing ever will.
+func (d *Dispatcher) release() {
+	x := &d.exchange
+	x.mu.Lock()
+	x.crew.timer.Stop()
+	x.crew.dismiss(len(x.crew.idle))
+	x.mu.Unlock()
+	x.crew.pool.Release()
 }

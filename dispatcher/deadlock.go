@@ -16,24 +16,24 @@ type vigil struct {
 	hopeless func() // tells it that the job will never be over; does not block
 }
 
-// DispatcherName returns the name of the job's dispatcher.
-func (h *header) DispatcherName() string { return h.d.name }
+// Beside reports whether ctx belongs to an attempt of the job's dispatcher.
+func (h *header) Beside(ctx context.Context) bool { return h.d.place.Inside(ctx) }
 
 // AttendJob notes that the attempt to which ctx belongs waits for the job, until leave is called.
 func (h *header) AttendJob(ctx context.Context, hopeless func()) (leave func()) {
-	settler, n := job.SettlerOf(ctx, h.d.name)
+	attempt, settler := h.d.place.Attempt(ctx)
 	by, ok := settler.(*header)
 	if !ok || by.d != h.d { // a dispatcher of the same name, which has been closed
 		return func() {}
 	}
-	v := &vigil{by: by, attempt: n, on: h, hopeless: hopeless}
-	h.d.mail.post(message{do: func() { h.d.beginVigil(v) }})
-	return func() { h.d.mail.post(message{do: func() { h.d.endVigil(v) }}) }
+	v := &vigil{by: by, attempt: attempt.N, on: h, hopeless: hopeless}
+	h.d.post(&message{do: func() { h.d.beginVigil(v) }})
+	return func() { h.d.post(&message{do: func() { h.d.endVigil(v) }}) }
 }
 
 // cancelHopeless cancels a job for whose end nobody can wait.
 func (h *header) cancelHopeless() {
-	h.d.mail.post(message{kind: scheduler.Cancel, job: h, err: job.ErrDeadlock})
+	h.d.post(&message{kind: scheduler.Cancel, job: h, err: job.ErrDeadlock})
 }
 
 // beginVigil, endVigil and tellHopeless are for the loop only.

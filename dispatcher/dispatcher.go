@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/scheduler"
 )
@@ -21,13 +22,13 @@ type Dispatcher struct {
 	start        time.Time                      // immutable after New; zero of the clock
 	ended        chan struct{}                  // closed when the loop has ended
 	adjusting    sync.Mutex                     // held while limits change
-	ids          atomic.Uint64                  // of the latest job
-	mail         mailbox
+	place        job.Place                      // immutable after New; tells the contexts of its attempts from others
 	room         room
+	exchange     exchange
+	watches      watches
 	keys         keySet
 	sharing      sharing
 	feed         feed
-	crew         *crew
 	loop         loop // loop only
 }
 
@@ -42,26 +43,28 @@ func New(cfg Config) (*Dispatcher, error) {
 	cfg = cfg.withDefaults()
 	cfg.Limits, cfg.Groups = slices.Clone(cfg.Limits), slices.Clone(cfg.Groups)
 	d := &Dispatcher{
-		name:  cfg.Name,
-		cfg:   cfg,
-		start: time.Now(),
-		ended: make(chan struct{}),
-		mail:  mailbox{bell: make(chan struct{}, 1)},
-		room:  room{free: cfg.Queue},
-		keys:  newKeySet(cfg),
-		feed:  feed{listener: cfg.OnEvent, most: cfg.EventBuffer, bell: make(chan struct{}, 1)},
-		loop:  loop{causes: make(map[string]error)},
+		name:     cfg.Name,
+		cfg:      cfg,
+		start:    time.Now(),
+		ended:    make(chan struct{}),
+		exchange: exchange{bell: make(chan struct{}, 1)},
+		watches:  watches{by: make(map[<-chan struct{}]*watch)},
+		keys:     newKeySet(cfg),
+		feed:     feed{listener: cfg.OnEvent, most: cfg.EventBuffer, bell: make(chan struct{}, 1)},
+		loop:     loop{causes: make(map[string]error), armed: policy.Never},
 	}
+	d.room.free.Store(int64(cfg.Queue))
 	d.setUpLimits()
-	crew, err := newCrew()
+	crew, err := newCrew(d.trim)
 	if err != nil {
 		return nil, err
 	}
-	d.crew = crew
+	d.exchange.crew = crew
 	if err := register(d); err != nil {
-		crew.release()
+		d.release()
 		return nil, err
 	}
+	d.place = job.PlaceOf(d.name)
 	d.loop.timer = time.NewTimer(time.Hour)
 	d.loop.timer.Stop()
 	d.sharing.join(d)

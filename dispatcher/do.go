@@ -21,27 +21,75 @@ func Do[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Op
 	if err != nil {
 		return zero, err
 	}
-	t.turn = make(chan struct{}, 1)
-	if err := d.accept(&t.header, !job.Inside(ctx, d.name)); err != nil {
+	t.byCaller = true
+	if err := d.accept(&t.header, true); err != nil {
 		return zero, err
 	}
-	if job.Inside(ctx, d.name) {
+	for t.called(ctx) {
+		t.runHere()
+	}
+	value, err, _ := t.promise.Future().Result()
+	return value, err
+}
+
+// runHere runs one attempt on its caller's goroutine, and hands it back, even if that goroutine ends with it.
+func (t *task[T]) runHere() {
+	defer t.d.handBack(&t.header)
+	t.run()
+}
+
+// called waits until the caller of a Do has to run an attempt, or the job is over; then it reports false. An attempt that was
+// admitted before the job was called off must still be handed back.
+func (t *task[T]) called(ctx context.Context) bool {
+	future := t.promise.Future()
+	over := future.State() != job.Pending // asked first: once it is over nothing more is admitted
+	if t.takeTurn() {
+		return true
+	}
+	if over {
+		return false
+	}
+	turn := t.listen()
+	if t.d.place.Inside(ctx) {
 		defer t.AttendJob(ctx, t.cancelHopeless)()
 	}
-	settled := t.promise.Future().Done()
-	for {
-		select {
-		case <-t.turn:
-			t.run()
-		case <-settled:
-			select {
-			case <-t.turn:
-				t.run() // admitted and then canceled: the attempt must still be handed back
-			default:
-			}
-			value, err, _ := t.promise.Future().Result()
-			return value, err
-		}
+	select {
+	case <-turn:
+	case <-future.Done():
+	}
+	return t.takeTurn()
+}
+
+// takeTurn reports whether there is an attempt for the caller to run, which it is bound to do then.
+func (h *header) takeTurn() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	taken := h.admitted
+	h.admitted = false
+	return taken
+}
+
+// listen returns the channel on which the caller of a Do is told that there may be an attempt to run.
+func (h *header) listen() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.told()
+	if s.turn == nil {
+		s.turn = make(chan struct{}, 1)
+	}
+	if h.admitted {
+		ring(s.turn)
+	}
+	return s.turn
+}
+
+// callBack tells the caller of a Do that an attempt has been admitted. Loop only.
+func (h *header) callBack() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.admitted = true
+	if h.story != nil && h.story.turn != nil {
+		ring(h.story.turn)
 	}
 }
 

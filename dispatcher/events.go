@@ -141,11 +141,8 @@ func (d *Dispatcher) EventsDropped() uint64 {
 	return d.feed.dropped
 }
 
-// tellEffect tells the listener what the core has decided. err is that of a job that is settled. Loop only.
+// tellEffect tells the listener, if there is one, what the core has decided. err is that of a job that is settled. Loop only.
 func (d *Dispatcher) tellEffect(e *scheduler.Effect, err error) {
-	if d.feed.listener == nil {
-		return
-	}
 	kinds := [...]EventKind{
 		scheduler.Start: AttemptStarted, scheduler.Settle: JobSettled, scheduler.Parked: JobWaiting, scheduler.Opened: CircuitOpened,
 		scheduler.HalfOpened: CircuitHalfOpened, scheduler.Closed: CircuitClosed, scheduler.Cooling: KeyCooling, scheduler.Forgotten: 0, scheduler.Deadlock: 0,
@@ -172,12 +169,13 @@ func (d *Dispatcher) tellEffect(e *scheduler.Effect, err error) {
 	d.feed.tell(event)
 }
 
-// tellEnd tells the listener that an attempt has ended. Loop only.
-func (d *Dispatcher) tellEnd(m *message) {
-	if d.feed.listener == nil {
-		return
+// tellEnd tells the listener, likewise, that an attempt has ended. Loop only.
+func (d *Dispatcher) tellEnd(h *header, n int) {
+	var err error
+	if h.ending == endedBadly {
+		err = h.tell().err
 	}
-	d.feed.tell(Event{Kind: AttemptEnded, At: d.moment(d.loop.now), Job: m.job.id, Key: m.job.entry.Key, Attempt: m.attempt, Err: m.err})
+	d.feed.tell(Event{Kind: AttemptEnded, At: d.moment(d.loop.now), Job: h.id, Key: h.entry.Key, Attempt: n, Err: err})
 }
 
 // moment is the time of an instant.

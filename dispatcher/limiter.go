@@ -101,7 +101,7 @@ func (l *Limiter) passage(tokens float64) (*passage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &passage{entry: scheduler.Entry{Costs: []policy.Amount{cost}}}, nil
+	return &passage{entry: scheduler.Entry{Terms: &scheduler.Terms{Costs: []policy.Amount{cost}}}}, nil
 }
 
 func (l *Limiter) made() bool { return l != nil && l.gate != nil }

@@ -9,16 +9,17 @@ import (
 	"github.com/toller-go/toller/scheduler"
 )
 
-// loop is what belongs to the scheduler goroutine alone. Nobody else touches it, so it has no lock; who wants something
-// posts a message.
+// loop is what belongs to the server alone, see exchange: the scheduler goroutine, or who has borrowed the scheduler for a turn.
+// Nobody else touches it, so it has no lock; who wants something posts a message. What is said to be for the loop only is.
 type loop struct {
 	core    *scheduler.Core
 	timer   *time.Timer      // the one timer (S-L9)
+	armed   policy.Time      // when it goes off; Never when it doesn't
 	now     policy.Time      // of this turn: the clock is read once a turn
-	batch   []message        // of this turn
-	starts  []runnable       // admitted in this turn
+	batch   []post           // of this turn
+	starts  []jobTask        // admitted in this turn
 	after   []func()         // to be called at the end of this turn
-	chores  []*header        // to be tidied, elsewhere, at the end of this turn
+	chores  []func()         // to be called, elsewhere, at the end of this turn: they may call what is the caller's (S-O1)
 	causes  map[string]error // by key: what opened the circuits that are not closed
 	quiet   []chan struct{}  // those who wait for quiet
 	vigils  []*vigil         // those who wait, in an attempt, for another job
@@ -28,22 +29,37 @@ type loop struct {
 // run is the scheduler goroutine. It ends when the dispatcher is closed and everything accepted is over.
 func (d *Dispatcher) run() {
 	defer d.endLoop()
-	for !d.loop.closing || !d.loop.core.Quiet() {
+	x := &d.exchange
+	for {
 		select {
-		case <-d.mail.bell:
+		case <-x.bell:
+			x.mu.Lock()
+			x.called = false
 		case <-d.loop.timer.C:
+			x.mu.Lock()
+			x.ticked = true
 		}
-		d.turn()
+		for !x.served && x.work() {
+			d.serve()
+			up := x.crew.chain()
+			x.mu.Unlock()
+			d.wake(up)
+			x.mu.Lock()
+		}
+		ended := x.ended
+		x.mu.Unlock()
+		if ended {
+			return
+		}
 	}
 }
 
-// turn takes everything that has come in, lets the core decide, and does what it says.
+// turn attends to all that has come in: it lets the core decide, and does what it says, but for handing over what was admitted.
 func (d *Dispatcher) turn() {
 	l := &d.loop
-	l.batch = d.mail.take(l.batch)
 	d.sharing.lock()
 	l.now = d.clock()
-	l.core.Step(scheduler.Event{Kind: scheduler.Tick, At: l.now}) // who asks is told how things stand now
+	l.core.Advance(l.now) // who asks is told how things stand now
 	for i := range l.batch {
 		d.receive(&l.batch[i])
 	}
@@ -55,11 +71,9 @@ func (d *Dispatcher) turn() {
 	}
 	clear(effects) // or an idle dispatcher would hold on to the jobs of its last turn
 	clear(l.batch)
-	d.crew.tidy(l.chores)
+	l.batch = l.batch[:0]
+	d.doElsewhere(l.chores)
 	l.chores = nil
-	d.crew.hand(l.starts)
-	clear(l.starts)
-	l.starts = l.starts[:0]
 	d.endTurn()
 }
 
@@ -71,66 +85,91 @@ func (d *Dispatcher) endTurn() {
 	}
 	clear(l.after)
 	l.after = l.after[:0]
-	if l.core.Quiet() {
+	if len(l.quiet) > 0 && l.core.Quiet() {
 		for _, waiter := range l.quiet {
 			close(waiter)
 		}
 		l.quiet = nil
 	}
-	if next := l.core.NextWake(); next == policy.Never {
+	d.setTimer()
+}
+
+// setTimer sets the timer to the next wake-up, if that is another than before or has come.
+func (d *Dispatcher) setTimer() {
+	l := &d.loop
+	next := l.core.NextWake()
+	switch {
+	case next == l.armed && l.now < next:
+	case next == policy.Never:
 		l.timer.Stop()
-	} else {
+	default:
 		l.timer.Reset(max(0, next.Sub(d.clock())))
+	}
+	l.armed = next
+}
+
+// receive takes one post.
+func (d *Dispatcher) receive(p *post) {
+	switch {
+	case p.msg != nil:
+		d.receiveMessage(p.msg)
+	case p.job.entry.State() == scheduler.Unknown:
+		if h := p.job; h.entry.Key != "" || d.cfg.Keys != nil {
+			d.keys.add(h.entry.Key, h.rules())
+		}
+		d.loop.core.Submit(d.loop.now, &p.job.entry)
+	default:
+		d.receiveEnd(p.job)
 	}
 }
 
-// receive takes one message.
-func (d *Dispatcher) receive(m *message) {
+func (d *Dispatcher) receiveMessage(m *message) {
 	if m.do != nil {
 		m.do()
 		return
 	}
 	h := m.job
-	switch m.kind {
-	case scheduler.Submit:
-		h.accepted = d.loop.now
-		d.keys.add(h.entry.Key, h.entry.Rules)
-	case scheduler.Cancel:
-		if h.entry.State() < scheduler.Detached { // or it is over, and has ended for another reason
-			h.ended, h.expired = m.err, m.expired
-		}
-	case scheduler.Done:
-		d.record(h, m)
-		d.tellEnd(m)
-	default:
+	if m.kind == scheduler.Cancel && h.entry.State() < scheduler.Detached { // or it is over, and has ended for another reason
+		s := h.tell()
+		s.ended, s.expired = m.err, m.expired
 	}
-	d.loop.core.Step(scheduler.Event{
-		Kind: m.kind, At: d.loop.now, Entry: &h.entry, Attempt: m.attempt, Outcome: m.outcome, Limit: m.limit, Amount: m.amount,
-	})
+	d.loop.core.Step(scheduler.Event{Kind: m.kind, At: d.loop.now, Entry: &h.entry, Attempt: m.attempt, Limit: m.limit, Amount: m.amount})
 }
 
-// record keeps what a failed attempt returned. Once the job is settled its history has been given away, and stays as it is.
-func (d *Dispatcher) record(h *header, m *message) {
-	if m.err == nil || h.entry.State() != scheduler.Running {
+// receiveEnd takes the end of an attempt. What a failed one returned is kept; once the job is settled its history has been given
+// away, and stays as it is.
+func (d *Dispatcher) receiveEnd(h *header) {
+	n, outcome := h.entry.Runs(), policy.Outcome{}
+	switch h.ending {
+	case endedWell:
+	case neverBegan:
+		d.loop.core.Step(scheduler.Event{Kind: scheduler.Unstarted, At: d.loop.now, Entry: &h.entry, Attempt: n})
 		return
+	case endedBadly:
+		s := h.tell()
+		outcome = s.outcome
+		if h.entry.State() == scheduler.Running {
+			s.last = s.err
+			now := d.loop.now
+			s.history.Add(job.Failure{N: n, At: now.Sub(h.entry.Submitted()), Took: now.Sub(h.entry.Started()), Error: s.err})
+		}
 	}
-	h.last = m.err
-	now := d.loop.now
-	h.history.Add(job.Failure{N: m.attempt, At: now.Sub(h.accepted), Took: now.Sub(h.began), Error: m.err})
+	if d.feed.listener != nil {
+		d.tellEnd(h, n)
+	}
+	d.loop.core.Done(d.loop.now, &h.entry, n, outcome)
 }
 
 // carryOut does what the core has decided.
 func (d *Dispatcher) carryOut(e *scheduler.Effect) {
-	if e.Kind != scheduler.Settle { // which is told with the job's error
+	if d.feed.listener != nil && e.Kind != scheduler.Settle { // which is told with the job's error
 		d.tellEffect(e, nil)
 	}
 	switch e.Kind {
 	case scheduler.Start:
 		t := e.Entry.Owner.(jobTask)
-		h := t.head()
-		h.began = d.loop.now
-		if h.turn != nil {
-			h.turn <- struct{}{} // has room: one attempt of a job at a time
+		if h := t.head(); h.byCaller {
+			h.callBack()
 		} else {
 			d.loop.starts = append(d.loop.starts, t)
 		}
@@ -139,15 +178,15 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 	case scheduler.Signal:
 		h := e.Entry.Owner.(jobTask).head()
 		h.callOff(e.Attempt, h.signalCause(e.Reason))
-		d.loop.chores = append(d.loop.chores, h)
+		d.loop.chores = append(d.loop.chores, h.tidy)
 	case scheduler.Opened:
 		if e.Entry != nil {
-			d.loop.causes[e.Key] = e.Entry.Owner.(jobTask).head().last
+			d.loop.causes[e.Key] = e.Entry.Owner.(jobTask).head().tell().last
 		}
 	case scheduler.Closed:
 		delete(d.loop.causes, e.Key)
 	case scheduler.Forgotten:
-		if !d.loop.core.Has(e.Key) { // it may have come back in the same turn
+		if (e.Key != "" || d.cfg.Keys != nil) && !d.loop.core.Has(e.Key) { // it may have come back in the same turn
 			d.keys.remove(e.Key)
 		}
 	case scheduler.Deadlock:
@@ -156,33 +195,38 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 	}
 }
 
-// settle gives a job's future its answer, and its room to the next.
+// settle gives a job's future its answer, and its room to the next: that first, or who has the answer could find none.
 func (d *Dispatcher) settle(e *scheduler.Effect) {
 	t := e.Entry.Owner.(jobTask)
 	h := t.head()
-	if h.retire() {
-		d.loop.chores = append(d.loop.chores, h)
+	if h.watched {
+		if stop := d.watches.leave(h); stop != nil {
+			d.loop.chores = append(d.loop.chores, func() { stop() })
+		}
 	}
 	var err error
 	if e.Reason != scheduler.Succeeded {
 		err = d.failure(h, e)
 	}
-	d.tellEffect(e, err)
-	t.settle(e.Reason, err)
+	if d.feed.listener != nil {
+		d.tellEffect(e, err)
+	}
 	d.room.giveBack()
-	if h.outbox != nil {
-		h.outbox.add(h.id)
+	t.settle(err)
+	if h.asked != nil && h.asked.outbox != nil {
+		h.asked.outbox.add(h.id)
 	}
 }
 
 // failure is the error in which a job ends.
 func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
+	s := h.tell()
 	err := &job.Error{
-		Dispatcher: d.name, ID: h.id, Key: h.entry.Key, Attempts: h.attempts(), Last: h.last, History: h.history,
+		Dispatcher: d.name, ID: h.id, Key: h.entry.Key, Attempts: h.attempts(), Last: s.last, History: s.history,
 	}
 	switch e.Reason {
 	case scheduler.AttemptsUsedUp:
-		err.Reason = &job.MaxRetriesExceededError{Attempts: h.entry.Failures(), Last: h.last}
+		err.Reason = &job.MaxRetriesExceededError{Attempts: e.Attempt, Last: s.last}
 	case scheduler.ElapsedUsedUp:
 		err.Reason = job.ErrMaxElapsed
 	case scheduler.ThrottledOut:
@@ -194,11 +238,11 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 	case scheduler.DeadlinePassed:
 		err.Reason = job.ErrDeadline
 	case scheduler.Canceled:
-		err.Reason, err.Cause = job.ErrCanceled, h.ended
-		if h.expired {
+		err.Reason, err.Cause = job.ErrCanceled, s.ended
+		if s.expired {
 			err.Reason = job.ErrDeadline
 		}
-		if h.ended == context.Canceled || h.ended == context.DeadlineExceeded { //nolint:errorlint // an error of the caller's must not be asked here (S-O1)
+		if s.ended == context.Canceled || s.ended == context.DeadlineExceeded { //nolint:errorlint // an error of the caller's must not be asked here (S-O1)
 			err.Cause = nil // the reason says as much
 		}
 	case scheduler.NotStarted:
@@ -210,7 +254,7 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 	case scheduler.CostTooHigh:
 		err.Reason = job.ErrCostTooHigh
 	default:
-		err.Reason, err.Last = failed(h.last)
+		err.Reason, err.Last = failed(s.last)
 	}
 	return err
 }
@@ -238,19 +282,11 @@ func (d *Dispatcher) openCircuit(e *scheduler.Effect) error {
 	return &policy.OpenCircuitError{Key: key, RetryAfter: after, Cause: d.loop.causes[key]}
 }
 
-// attempts is how often the job's function has been called.
-func (h *header) attempts() int {
-	if h.idle {
-		return h.entry.Runs() - 1
-	}
-	return h.entry.Runs()
-}
-
 // signalCause is why the context of a running attempt ends.
 func (h *header) signalCause(reason scheduler.Reason) error {
-	switch {
-	case h.ended != nil:
-		return h.ended
+	switch ended := h.tell().ended; {
+	case ended != nil:
+		return ended
 	case reason == scheduler.DeadlinePassed:
 		return context.DeadlineExceeded
 	case reason == scheduler.Aborted:
@@ -260,21 +296,13 @@ func (h *header) signalCause(reason scheduler.Reason) error {
 	}
 }
 
-// endLoop leaves nothing behind: late questions are answered, the goroutines of the pool end, the name is free.
+// endLoop leaves nothing behind: the goroutines of the pool end, the name is free.
 func (d *Dispatcher) endLoop() {
-	late := d.mail.end()
-	d.sharing.lock()
-	d.loop.now = d.clock()
-	for _, m := range late {
-		if m.do != nil {
-			m.do()
-		}
-	}
-	d.sharing.unlock()
-	d.sharing.wake(d)
-	d.endTurn()
 	d.loop.timer.Stop()
-	d.crew.release()
+	if stop := d.watches.end(); stop != nil {
+		d.elsewhere(func() { stop() })
+	}
+	d.release()
 	d.sharing.leave(d)
 	d.feed.end()
 	unregister(d)

@@ -90,7 +90,7 @@ type retained struct {
 func (r *retained) job(name string, takes time.Duration, err error) job.Func[*[1 << 12]byte] {
 	own := r.make(name + "'s own")
 	return func(ctx context.Context) (*[1 << 12]byte, error) {
-		own[0]++
+		runtime.KeepAlive(own)
 		return r.make(name + "'s result"), wait(ctx, takes, err)
 	}
 }

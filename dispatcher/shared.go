@@ -168,7 +168,7 @@ func (g *sharing) unlock() {
 func (g *sharing) wake(d *Dispatcher) {
 	for _, other := range g.woken {
 		if other != d {
-			ring(other.mail.bell)
+			other.poke()
 		}
 	}
 	clear(g.woken)

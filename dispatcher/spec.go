@@ -24,6 +24,11 @@ type spec struct {
 	whenOpen policy.WhenOpen
 }
 
+// asks reports whether s says anything that few jobs do.
+func (s *spec) asks(d *Dispatcher) bool {
+	return s.costs != nil || s.groups != 0 || s.retry != nil || s.delay > 0 || s.timeout != d.cfg.Timeout
+}
+
 // apply reads the options over the dispatcher's settings. The error names the option, the value and what is allowed.
 func (d *Dispatcher) apply(options []Option) (spec, error) {
 	s := spec{timeout: d.cfg.Timeout, whenOpen: d.cfg.Breaker.WhenOpen}

@@ -65,7 +65,7 @@ func (s *stage[A, In, Out]) run(ctx context.Context, cancel context.CancelCauseF
 // wait waits for elements to be over. When that would be for ever, all that are under way are canceled.
 func (s *stage[A, In, Out]) wait(ctx context.Context, cancel context.CancelCauseFunc) []job.ID {
 	var hopeless chan struct{} // holds one: there is a deadlock
-	if job.Inside(ctx, s.d.name) {
+	if s.d.place.Inside(ctx) {
 		hopeless = make(chan struct{}, 1)
 		for _, f := range s.under {
 			defer f.job.AttendJob(ctx, func() { ring(hopeless) })() //nolint:revive // for all of them, until the wait is over
@@ -140,9 +140,12 @@ func (s *stage[A, In, Out]) submit(ctx context.Context, in In, f *flight[A, Out]
 	if err != nil {
 		return err
 	}
-	t.outbox = &s.outbox
+	if t.asked == nil {
+		t.ask(asked{})
+	}
+	t.asked.outbox = &s.outbox
 	f.job, f.future = &t.header, t.promise.Future()
-	return s.d.accept(&t.header, !job.Inside(ctx, s.d.name))
+	return s.d.accept(&t.header, true)
 }
 
 // outbox collects the jobs of one stage that are over, in the order in which they ended.

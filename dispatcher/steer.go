@@ -115,7 +115,7 @@ func (d *Dispatcher) ask(do func()) {
 		return
 	}
 	done := make(chan struct{})
-	if d.mail.post(message{do: func() {
+	if d.post(&message{do: func() {
 		do()
 		d.loop.after = append(d.loop.after, func() { close(done) })
 	}}) {

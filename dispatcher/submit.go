@@ -1,8 +1,10 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
@@ -26,7 +28,7 @@ func Submit[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options .
 	if err != nil {
 		return nil, err
 	}
-	if err := d.accept(&t.header, !job.Inside(ctx, d.name)); err != nil {
+	if err := d.accept(&t.header, true); err != nil {
 		return nil, err
 	}
 	return t.promise.Future(), nil
@@ -65,47 +67,75 @@ func newTask[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], byCall p
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("dispatcher: not accepted: %w", context.Cause(ctx))
 	}
-	s, err := d.apply(options)
-	if err != nil {
-		return nil, err
-	}
-	if s.whenOpen == policy.ByCall {
-		s.whenOpen = byCall
-	}
 	t := &task[T]{fn: fn}
 	t.promise.Init(&t.header)
-	t.init(ctx, d, &s)
 	t.entry.Owner = t
-	return t, nil
+	return t, t.init(ctx, d, byCall, options)
 }
 
 // init fills in the header. Instants are taken here, so that what is said in durations counts from the call.
-func (h *header) init(ctx context.Context, d *Dispatcher, s *spec) {
-	h.d, h.id, h.ctx, h.timeout, h.retry = d, job.ID(d.ids.Add(1)), ctx, s.timeout, &d.cfg.Retry
-	if s.retry != nil {
-		h.retry = s.retry
-	}
-	h.entry = scheduler.Entry{Key: s.key, Costs: s.costs, Groups: s.groups, Retry: h.retry, Priority: s.priority, FailFast: s.whenOpen == policy.FailFast}
-	if s.delay > 0 {
-		h.entry.NotBefore = d.clock().Add(s.delay)
-	}
+func (h *header) init(ctx context.Context, d *Dispatcher, byCall policy.WhenOpen, options []Option) error {
+	h.d, h.ctx, h.watched = d, ctx, ctx.Done() != nil
 	deadline, announced := ctx.Deadline()
-	if !s.deadline.IsZero() && (!announced || s.deadline.Before(deadline)) {
-		deadline, announced, h.bound = s.deadline, false, s.deadline
+	if len(options) == 0 && !announced && !d.costRequired {
+		h.entry.FailFast = cmp.Or(d.cfg.Breaker.WhenOpen, byCall) == policy.FailFast
+		return nil
 	}
-	if !deadline.IsZero() {
-		h.entry.Deadline, h.entry.Announced = d.at(deadline), announced
-	}
-}
-
-// accept takes room for the job and posts it. After that it is bound to be settled.
-func (d *Dispatcher) accept(h *header, wait bool) error {
-	if err := d.room.take(h.ctx, wait); err != nil {
+	s, err := d.apply(options)
+	if err != nil {
 		return err
 	}
-	accepted := false
+	h.entry.Key, h.entry.Priority = s.key, int8(s.priority)
+	h.entry.FailFast = cmp.Or(s.whenOpen, byCall) == policy.FailFast
+	bound := time.Time{}
+	if !s.deadline.IsZero() && (!announced || s.deadline.Before(deadline)) {
+		deadline, announced, bound = s.deadline, false, s.deadline
+	}
+	terms := scheduler.Terms{Costs: s.costs, Groups: s.groups, Retry: s.retry}
+	if s.delay > 0 {
+		terms.NotBefore = d.clock().Add(s.delay)
+	}
+	if !deadline.IsZero() {
+		terms.Deadline, terms.Announced = d.at(deadline), announced
+	}
+	if s.asks(d) || !deadline.IsZero() {
+		h.ask(asked{terms: terms, timeout: cmp.Or(s.timeout, -1), bound: bound})
+	}
+	return nil
+}
+
+// ask notes what a submission has asked for.
+func (h *header) ask(a asked) {
+	h.asked = &a
+	h.entry.Terms = &h.asked.terms
+}
+
+// accept takes room for the job and posts it. After that it is bound to be settled. wait says whether to wait for room, save
+// inside a job of the same dispatcher, whose own room that might be (S-F8).
+func (d *Dispatcher) accept(h *header, wait bool) error {
+	if !d.room.tryTake() {
+		if err := d.room.take(h.ctx, func() bool { return wait && !d.place.Inside(h.ctx) }); err != nil {
+			return err
+		}
+	}
+	if h.entry.Key != "" || d.cfg.Keys != nil {
+		if err := d.admitKey(h); err != nil {
+			return err
+		}
+	}
+	if !d.submit(h) {
+		d.room.giveBack()
+		return ErrClosed
+	}
+	h.startWatch() // not before: the core must know a job that is canceled
+	return nil
+}
+
+// admitKey sees to it that the job's key may be used, and gives the job its rules.
+func (d *Dispatcher) admitKey(h *header) error {
+	admitted := false
 	defer func() {
-		if !accepted { // be it that Config.Keys has panicked
+		if !admitted { // be it that Config.Keys has panicked
 			d.room.giveBack()
 		}
 	}()
@@ -113,10 +143,12 @@ func (d *Dispatcher) accept(h *header, wait bool) error {
 	if err != nil {
 		return err
 	}
-	h.entry.Rules = rules
-	if accepted = d.mail.submit(h); !accepted {
-		return ErrClosed
+	if rules != nil {
+		if h.asked == nil {
+			h.ask(asked{})
+		}
+		h.asked.terms.Rules = rules
 	}
-	h.watch() // not before: the core must know a job that is canceled
+	admitted = true
 	return nil
 }

@@ -13,51 +13,120 @@ import (
 	"github.com/toller-go/toller/scheduler"
 )
 
-// task is one accepted job: the core's entry, the caller's future and the function, in one object.
+// task is one accepted job: the core's entry, the caller's future, the function, and the context of the first attempt, in one
+// object. It is the only one that most jobs need, so it has nothing that few jobs have: that stands behind asked and story.
 type task[T any] struct {
 	header
 	promise job.Promise[T]
 	fn      job.Func[T]
-	value   T // written by the goroutine that runs an attempt; read by the loop once that attempt has ended well
 }
 
 // header is the part of a task that does not depend on T. Fields without a note are immutable once it is submitted.
 type header struct {
-	entry   scheduler.Entry // loop only, once submitted
-	d       *Dispatcher
-	id      job.ID
-	ctx     context.Context //nolint:containedctx // the job's life, which outlasts the call of Submit that it was given to
-	timeout time.Duration   // of one attempt; 0: none
-	retry   *policy.Retry   // never nil
-	turn    chan struct{}   // of a Do: its caller runs the attempts, when told so here; otherwise nil
-	outbox  *outbox         // of a Map: told when the job is over; otherwise nil
-	bound   time.Time       // a deadline that ctx does not know of; zero: none
+	entry scheduler.Entry // loop only, once submitted
+	d     *Dispatcher
+	id    job.ID          // written with the submission
+	ctx   context.Context //nolint:containedctx // the job's life, which outlasts the call of Submit that it was given to
+	asked *asked          // nil: nothing
 
-	last     error       // loop only; what the function returned last
-	history  job.History // loop only
-	began    policy.Time // loop only; when the attempt in flight was admitted
-	accepted policy.Time // loop only; when the job reached the loop
-	ended    error       // loop only; the cause of ctx, once it has ended
-	expired  bool        // loop only; ctx has ended because of its deadline
-	idle     bool        // loop only; the attempt in flight was called off before its function was called
+	watch *watch       // guarded by watches.mu; nil: nobody watches ctx
+	mu    sync.Mutex   // held by the loop too, so never while anything of the caller's is called
+	story *story       // guarded by mu; nil until there is something to tell
+	live  *liveContext // guarded by mu; of the first attempt, if somebody wanted to know its end
 
-	mu       sync.Mutex
-	begun    int                     // guarded by mu; the latest attempt whose function has been called
-	cancel   context.CancelCauseFunc // guarded by mu; of the attempt that runs; nil when none does
-	over     error                   // guarded by mu; why no further attempt is to run; nil while the job is wanted
-	unwatch  func() bool             // guarded by mu; ends the watch on ctx; nil when there is none
-	settled  bool                    // guarded by mu; nobody needs to watch any more
-	settling int                     // guarded by mu; the attempt that spoken is about
-	spoken   uint64                  // guarded by mu; the limits, one bit each, whose cost it has corrected
+	begun    uint32 // guarded by mu; the latest attempt whose function has been called
+	ended    bool   // guarded by mu; it has ended
+	idle     bool   // guarded by mu; the attempt in flight was called off before its function was called
+	admitted bool   // guarded by mu; of a Do: its caller is to run an attempt
+	byCaller bool   // a Do: its caller runs the attempts
+	watched  bool   // ctx can end
+	ending   ending // of the attempt that has ended: written by who ran it, read by the loop
+	watchPos int32  // guarded by watches.mu; index in watch
+}
+
+// asked is what a submission has asked for besides. It is immutable.
+type asked struct {
+	terms   scheduler.Terms
+	timeout time.Duration // of one attempt, in place of Config.Timeout; negative: none
+	outbox  *outbox       // of a Map: told when the job is over; otherwise nil
+	bound   time.Time     // a deadline that ctx does not know of; zero: none
+}
+
+// ending is how an attempt has ended, in short.
+type ending uint8
+
+const (
+	endedWell  ending = iota
+	endedBadly        // the story has the outcome
+	neverBegan        // its function was not called
+)
+
+// story is what there is to tell of a job that does not go well, or is not left alone.
+type story struct {
+	outcome policy.Outcome // of the attempt that has ended badly; written by who ran it, read by the loop
+	err     error          // likewise; what it returned
+	due     policy.Time    // when the time of the first attempt is up, if it has a timeout; written before its function is called
+
+	last    error       // loop only; the last of err while the job was not settled
+	history job.History // loop only
+	ended   error       // loop only; the cause of ctx, once it has ended
+	expired bool        // loop only; ctx has ended because of its deadline
+
+	later    *laterAttempt // guarded by mu; the attempt in flight, unless it is the first
+	over     error         // guarded by mu; why no further attempt is to run; nil while the job is wanted
+	settling int           // guarded by mu; the attempt that spoken is about
+	spoken   uint64        // guarded by mu; the limits, one bit each, whose cost it has corrected
+
+	turn chan struct{} // guarded by mu; of a Do that waits: told here that it may be its turn; holds one
 }
 
 // jobTask is a task whatever its T, as the loop sees it.
 type jobTask interface {
-	runnable
-	settle(reason scheduler.Reason, err error)
+	head() *header
+	run()
+	settle(err error)
 }
 
 func (h *header) head() *header { return h }
+
+// tell returns the job's story, which there is from now on.
+func (h *header) tell() *story {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told()
+}
+
+// told is tell for who holds mu.
+func (h *header) told() *story {
+	if h.story == nil {
+		h.story = new(story)
+	}
+	return h.story
+}
+
+// rules returns those of the job's key, as it was submitted.
+func (h *header) rules() *scheduler.KeyRules {
+	if h.asked == nil {
+		return nil
+	}
+	return h.asked.terms.Rules
+}
+
+// retry returns the retry rule of the job.
+func (h *header) retry() *policy.Retry {
+	if h.asked != nil && h.asked.terms.Retry != nil {
+		return h.asked.terms.Retry
+	}
+	return &h.d.cfg.Retry
+}
+
+// timeout returns how long one attempt may take; zero for no bound.
+func (h *header) timeout() time.Duration {
+	if h.asked == nil || h.asked.timeout == 0 {
+		return h.d.cfg.Timeout
+	}
+	return max(0, h.asked.timeout)
+}
 
 // JobID returns the job's number.
 func (h *header) JobID() job.ID { return h.id }
@@ -65,7 +134,7 @@ func (h *header) JobID() job.ID { return h.id }
 // CancelJob cancels the job through the loop, and waits for the loop's answer, which takes no longer than a turn.
 func (h *header) CancelJob() job.Canceled {
 	answer := make(chan job.Canceled, 1)
-	if !h.d.mail.post(message{do: func() { h.d.cancel(h, answer) }}) {
+	if !h.d.post(&message{do: func() { h.d.cancel(h, answer) }}) {
 		return job.AlreadySettled
 	}
 	found := <-answer
@@ -88,31 +157,33 @@ func (h *header) SettleAttempt(n int, limit string, actual float64) error {
 		return err
 	}
 	if h.firstWord(n, i) {
-		h.d.mail.post(message{kind: scheduler.Correct, job: h, attempt: n, limit: i, amount: amount})
+		h.d.post(&message{kind: scheduler.Correct, job: h, attempt: n, limit: i, amount: amount})
 	}
 	return nil
 }
 
 // firstWord reports whether attempt n has not spoken of this limit before. The core would know, too; but a job that says it
-// again and again must not fill the mailbox.
+// again and again must not fill the exchange.
 func (h *header) firstWord(n, limit int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.settling != n {
-		h.settling, h.spoken = n, 0
+	s := h.told()
+	if s.settling != n {
+		s.settling, s.spoken = n, 0
 	}
 	bit := uint64(1) << limit
-	first := h.spoken&bit == 0
-	h.spoken |= bit
+	first := s.spoken&bit == 0
+	s.spoken |= bit
 	return first
 }
 
-// run runs one admitted attempt on the goroutine that calls it, and tells the loop how it ended, come what may.
+// run runs one admitted attempt on the goroutine that calls it, and notes how it ended, come what may: whoever called it hands
+// that back to the loop.
 func (t *task[T]) run() {
-	n := t.entry.Runs() // the loop wrote it before it handed the attempt over, and writes it again only after its end
-	told := false
+	n := uint32(t.entry.Runs()) // the loop wrote it before it handed the attempt over, and writes it again only after its end
+	returned := false
 	defer func() {
-		if told {
+		if returned {
 			return
 		}
 		// Code of the caller's panicked, or it called runtime.Goexit, in which case there is nothing to recover and the
@@ -121,89 +192,95 @@ func (t *task[T]) run() {
 		if v := recover(); v != nil {
 			err = &job.PanicError{Value: v, Stack: debug.Stack()}
 		}
-		t.end(n, err, policy.Outcome{Verdict: policy.VerdictNeutral})
+		t.fail(n, err, policy.Outcome{Verdict: policy.VerdictNeutral})
 	}()
-	ctx, ok := t.begin(n)
-	if !ok {
-		told = true
-		t.d.mail.post(message{kind: scheduler.Unstarted, job: &t.header, attempt: n})
-		return
+	if ctx, ok := t.begin(n); ok {
+		value, err := t.fn(ctx)
+		t.judge(n, value, err)
+	} else {
+		t.ending = neverBegan
 	}
-	value, err := t.fn(ctx)
+	returned = true
+}
+
+// judge says what it means that attempt n has returned. The caller's predicates are asked here, on the goroutine of the attempt
+// and under its guard, not on the loop (S-O1).
+func (t *task[T]) judge(n uint32, value T, err error) {
+	retry := t.retry()
 	judged := err
-	if err == nil && t.retry.OnResult != nil && t.retry.Unwanted(value) {
+	switch {
+	case err == nil && retry.OnResult != nil && retry.Unwanted(value):
 		err = &job.ResultError{Result: value}
 		judged = policy.Transient(err)
-	}
-	if err == nil {
-		t.value = value
-	} else if t.ctx.Err() == nil && errors.Is(context.Cause(ctx), job.ErrAttemptTimeout) {
-		err = fmt.Errorf("%w after %v: %w", job.ErrAttemptTimeout, t.timeout, err)
+	case err == nil:
+		t.promise.Keep(value)
+		t.ending = endedWell
+		t.end(n)
+		return
+	case t.ctx.Err() == nil && t.timedOut(n):
+		err = fmt.Errorf("%w after %v: %w", job.ErrAttemptTimeout, t.timeout(), err)
 		judged = err
 	}
-	// The caller's predicates are asked here, on the goroutine of the attempt and under its guard, not on the loop
-	// (S-O1).
-	outcome := t.retry.Classify(judged)
-	told = true
-	t.end(n, err, outcome)
+	t.fail(n, err, retry.Classify(judged))
+}
+
+// fail notes that attempt n has ended with an error.
+func (h *header) fail(n uint32, err error, outcome policy.Outcome) {
+	s := h.tell()
+	s.err, s.outcome = err, outcome
+	h.ending = endedBadly
+	h.end(n)
 }
 
 // begin returns the context of attempt n, or false when the job is not wanted any more (S-A7). It calls methods of the
 // caller's context, so it holds no lock meanwhile: the loop may want it.
-func (h *header) begin(n int) (context.Context, bool) {
+func (h *header) begin(n uint32) (context.Context, bool) {
 	if h.ctx.Err() != nil {
 		h.giveUp() // the watch on ctx may not have run yet, and without this the core would only try again
 		return nil, false
 	}
-	ctx, cancel := h.attemptContext(n)
 	h.mu.Lock()
-	wanted := h.over == nil
-	if wanted {
-		h.begun, h.cancel = n, cancel
+	defer h.mu.Unlock()
+	if h.story != nil && h.story.over != nil {
+		return nil, false
 	}
-	h.mu.Unlock()
-	if !wanted {
-		cancel(nil)
+	h.begun, h.ended = n, false
+	var due policy.Time
+	if timeout := h.timeout(); timeout > 0 {
+		due = h.entry.Started().Add(timeout)
 	}
-	return ctx, wanted
+	if n == 1 {
+		if due > 0 {
+			h.told().due = due
+		}
+		return (*firstAttempt)(h), true
+	}
+	later := &laterAttempt{h: h, n: n, due: due}
+	h.told().later = later
+	return later, true
 }
 
-// attemptContext makes the context of attempt n.
-func (h *header) attemptContext(n int) (context.Context, context.CancelCauseFunc) {
-	attempt := job.Attempt{ID: h.id, N: n, Key: h.entry.Key, Dispatcher: h.d.name}
-	ctx, cancel := context.WithCancelCause(job.WithSettler(h.ctx, attempt, h))
-	if !h.bound.IsZero() {
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, h.bound)
-		cancel = both(cancel, stop)
-	}
-	if h.timeout > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, h.timeout, job.ErrAttemptTimeout)
-		cancel = both(cancel, stop)
-	}
-	return ctx, cancel
-}
-
-// both cancels a context, and releases one with a timer below it.
-func both(cancel context.CancelCauseFunc, stop context.CancelFunc) context.CancelCauseFunc {
-	return func(cause error) { cancel(cause); stop() }
-}
-
-// watch has the job canceled when its context ends. The job may be settled by now.
-func (h *header) watch() {
-	if h.ctx.Done() == nil {
-		return
-	}
-	stop := context.AfterFunc(h.ctx, h.giveUp)
+// end ends the context of attempt n.
+//
+// When the job's own context has ended, the error says nothing about the backend and nothing is tried again. That is told
+// by the contexts, never by the text of an error (S-R8): the cancellation is posted ahead of the end, in case the watch on
+// the context has not run yet. That holds for a success as well: canceled work is never one (S-F4).
+func (h *header) end(n uint32) {
 	h.mu.Lock()
-	settled := h.settled
-	if !settled {
-		h.unwatch = stop
+	called, live := h.begun == n, h.live
+	if n > 1 {
+		live = nil
+		if later := h.story.later; called && later != nil {
+			live = later.live
+		}
 	}
+	h.ended = called
 	h.mu.Unlock()
-	if settled {
-		stop()
+	if live != nil {
+		live.cancel(nil)
+	}
+	if called && h.ctx.Err() != nil { // or the caller's context may have panicked
+		h.giveUp()
 	}
 }
 
@@ -211,26 +288,7 @@ func (h *header) watch() {
 // since it may be the caller's own code (S-O1).
 func (h *header) giveUp() {
 	expired := errors.Is(h.ctx.Err(), context.DeadlineExceeded)
-	h.d.mail.post(message{kind: scheduler.Cancel, job: h, err: context.Cause(h.ctx), expired: expired})
-}
-
-// end reports the end of attempt n, and releases its context.
-//
-// When the job's own context has ended, the error says nothing about the backend and nothing is tried again. That is told
-// by the contexts, never by the text of an error (S-R8): the cancellation is posted ahead of the end, in case the watch on
-// the context has not run yet. That holds for a success as well: canceled work is never one (S-F4).
-func (h *header) end(n int, err error, out policy.Outcome) {
-	h.mu.Lock()
-	cancel := h.cancel
-	h.cancel = nil
-	h.mu.Unlock()
-	if cancel != nil { // nil when the caller's context panicked
-		cancel(nil)
-		if h.ctx.Err() != nil {
-			h.giveUp()
-		}
-	}
-	h.d.mail.post(message{kind: scheduler.Done, job: h, attempt: n, outcome: out, err: err})
+	h.d.post(&message{kind: scheduler.Cancel, job: h, err: context.Cause(h.ctx), expired: expired})
 }
 
 // callOff makes attempt n, which is in flight, unwanted: if its function has not been called yet, it won't be. Its context
@@ -238,42 +296,38 @@ func (h *header) end(n int, err error, out policy.Outcome) {
 func (h *header) callOff(n int, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.over = cause
-	h.idle = h.begun < n
+	h.told().over = cause
+	h.idle = h.begun < uint32(n)
 }
 
-// retire notes that the job is settled, and reports whether there is a watch on its context to be ended by tidy. Loop only.
-func (h *header) retire() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.settled = true
-	return h.unwatch != nil
-}
-
-// tidy ends the watch on the job's context once the job is settled, and the context of an attempt that is not wanted any
-// more. Both can call methods of the caller's context, so it runs anywhere but on the loop (S-O1).
+// tidy ends the context of an attempt that is not wanted any more. That can call methods of the caller's context, so it runs
+// anywhere but on the loop (S-O1).
 func (h *header) tidy() {
 	h.mu.Lock()
-	stop, cancel, cause := h.unwatch, h.cancel, h.over
-	if h.settled {
-		h.unwatch = nil
+	var live *liveContext
+	var cause error
+	if s := h.story; s != nil && s.over != nil && !h.ended {
+		cause, live = s.over, h.live
+		if s.later != nil {
+			live = s.later.live
+		}
 	}
-	settled := h.settled
 	h.mu.Unlock()
-	if settled && stop != nil {
-		stop()
-	}
-	if cause != nil && cancel != nil {
-		cancel(cause)
+	if live != nil {
+		live.cancel(cause)
 	}
 }
 
-// settle gives the future its answer. Loop only.
-func (t *task[T]) settle(reason scheduler.Reason, err error) {
-	if reason == scheduler.Succeeded {
-		t.promise.Settle(t.value, nil)
-		return
+// attempts is how often the job's function has been called. Loop only.
+func (h *header) attempts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.idle {
+		return h.entry.Runs() - 1
 	}
-	var zero T // never t.value: a function that ignored its cancellation may be writing it
-	t.promise.Settle(zero, err)
+	return h.entry.Runs()
 }
+
+// settle gives the future its answer. With an error there is no value: a function that ignored its cancellation may still be
+// at it. Loop only.
+func (t *task[T]) settle(err error) { t.promise.SettleKept(err) }

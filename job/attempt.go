@@ -39,60 +39,87 @@ func (a Attempt) Settle(limit string, actual float64) error {
 	return a.settler.SettleAttempt(a.N, limit, actual)
 }
 
+// WithSettler returns a with somebody who takes its corrections.
+func (a Attempt) WithSettler(settler Settler) Attempt {
+	a.settler = settler
+	return a
+}
+
 // AttemptFrom returns the attempt to which ctx belongs. Inside a [Func], and in what it calls with its context, ok is
 // true.
 func AttemptFrom(ctx context.Context) (_ Attempt, ok bool) {
-	c, ok := ctx.Value(attemptKey{}).(*attemptContext)
+	c, ok := ctx.Value(attemptKey{}).(Carrier)
 	if !ok {
 		return Attempt{}, false
 	}
-	return c.attempt, true
+	return c.Attempt(), true
 }
 
 // WithAttempt returns a context that belongs to a. Tests of a [Func] may call it.
-func WithAttempt(ctx context.Context, a Attempt) context.Context { return WithSettler(ctx, a, nil) }
-
-// WithSettler is [WithAttempt] for a dispatcher, to which the attempt's corrections go.
-func WithSettler(ctx context.Context, a Attempt, settler Settler) context.Context {
-	a.settler = settler
-	return &attemptContext{Context: ctx, attempt: a}
+func WithAttempt(ctx context.Context, a Attempt) context.Context {
+	return &attemptContext{Context: ctx, attempt: a, place: PlaceOf(a.Dispatcher)}
 }
 
-// SettlerOf returns what the attempt of the dispatcher of this name has been given by [WithSettler], if ctx belongs to one, and
-// its number.
-func SettlerOf(ctx context.Context, dispatcher string) (Settler, int) {
-	c, ok := ctx.Value(insideKey(dispatcher)).(*attemptContext)
-	if !ok {
-		return nil, 0
+// Carrier is a context that belongs to an attempt. Dispatchers implement it, so that the context of an attempt need not be more
+// than the job itself: its Value returns the carrier for every key that [Place.Asked] reports.
+type Carrier interface {
+	context.Context
+	// Attempt returns the attempt.
+	Attempt() Attempt
+}
+
+// Place is a dispatcher as the contexts of its attempts know it.
+type Place struct{ key any }
+
+// PlaceOf returns that of the dispatcher of this name.
+func PlaceOf(dispatcher string) Place { return Place{insideKey(dispatcher)} }
+
+// Asked reports whether a key of a context asks for the attempt of this dispatcher that the context belongs to.
+func (p Place) Asked(key any) bool {
+	switch key.(type) {
+	case attemptKey:
+		return true
+	case insideKey:
+		return key == p.key
+	default:
+		return false
 	}
-	return c.attempt.settler, c.attempt.N
+}
+
+// Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of this dispatcher.
+func (p Place) Inside(ctx context.Context) bool { return ctx.Value(p.key) != nil }
+
+// Attempt returns the attempt of this dispatcher that ctx belongs to, and who takes its corrections; nil if there is none.
+func (p Place) Attempt(ctx context.Context) (Attempt, Settler) {
+	c, ok := ctx.Value(p.key).(Carrier)
+	if !ok {
+		return Attempt{}, nil
+	}
+	a := c.Attempt()
+	return a, a.settler
 }
 
 // Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of the dispatcher of
 // this name.
-func Inside(ctx context.Context, dispatcher string) bool {
-	return ctx.Value(insideKey(dispatcher)) != nil
-}
+func Inside(ctx context.Context, dispatcher string) bool { return PlaceOf(dispatcher).Inside(ctx) }
 
 type (
 	attemptKey struct{}
 	insideKey  string
 )
 
-// attemptContext carries the attempt without an allocation beside itself.
+// attemptContext is the context of an attempt outside a dispatcher.
 type attemptContext struct {
 	context.Context
 	attempt Attempt
+	place   Place
 }
 
+func (c *attemptContext) Attempt() Attempt { return c.attempt }
+
 func (c *attemptContext) Value(key any) any {
-	switch key := key.(type) {
-	case attemptKey:
+	if c.place.Asked(key) {
 		return c
-	case insideKey:
-		if string(key) == c.attempt.Dispatcher {
-			return c
-		}
 	}
 	return c.Context.Value(key)
 }

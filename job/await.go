@@ -29,6 +29,11 @@ func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	if ctx == nil {
 		return f.giveUp(ErrNilContext)
 	}
+	if f.owner != nil && ctx.Done() == nil && !f.insideOwn(ctx) {
+		f.pending.Wait() // nothing else can end it, and it costs nothing
+		value, err, _ := f.Result()
+		return value, err
+	}
 	var hopeless chan struct{} // closed when there is a deadlock
 	if f.insideOwn(ctx) {
 		hopeless = make(chan struct{})
@@ -56,5 +61,5 @@ func (f *Future[T]) giveUp(why error) (T, error) {
 
 // insideOwn reports whether ctx belongs to an attempt of the dispatcher whose job this is.
 func (f *Future[T]) insideOwn(ctx context.Context) bool {
-	return f.owner != nil && Inside(ctx, f.owner.DispatcherName())
+	return f.owner != nil && f.owner.Beside(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // Canceled is what became of a request to cancel a job.
@@ -52,16 +53,19 @@ func (s State) String() string {
 
 // Future is the answer of a job that may still be under way. It comes from a dispatcher; a zero Future belongs to no job and
 // never settles.
+//
+// There may be millions of them, and most are asked for nothing but their result: so it is small, and whoever wants to be told
+// makes an audience.
 type Future[T any] struct {
-	owner Owner // immutable once the future is handed out
-
-	mu       sync.Mutex
-	settled  bool          // guarded by mu
-	done     chan struct{} // guarded by mu; nil until somebody asks
-	watchers []watcher     // guarded by mu
-	value    T             // written before settled is set, immutable afterwards
-	err      error         // likewise
+	owner    Owner                    // immutable once the future is handed out
+	state    atomic.Uint32            // a State, or settling
+	pending  sync.WaitGroup           // until it is settled
+	audience atomic.Pointer[audience] // nil until somebody wants to be told, or there is an error to keep
+	value    T                        // of the job's latest attempt; to be read only once the state is Succeeded
 }
+
+// settling is a state that nobody sees: an answer is being given.
+const settling = uint32(Failed) + 1
 
 // Owner is the job behind a future. Dispatchers implement it.
 type Owner interface {
@@ -71,8 +75,8 @@ type Owner interface {
 	CancelJob() Canceled
 	// ExplainJob says what the job waits for.
 	ExplainJob() Explanation
-	// DispatcherName returns the name of the job's dispatcher.
-	DispatcherName() string
+	// Beside reports whether ctx belongs to an attempt of the job's dispatcher.
+	Beside(ctx context.Context) bool
 	// AttendJob is told that an attempt of the same dispatcher, the one that ctx belongs to, waits for the job and does nothing
 	// else until leave is called. Meanwhile it may call hopeless, once: the job will never be over. hopeless does not block.
 	AttendJob(ctx context.Context, hopeless func()) (leave func())
@@ -87,39 +91,46 @@ func (f *Future[T]) ID() ID {
 }
 
 // Done returns a channel that is closed when the job is settled. It is always the same channel.
-func (f *Future[T]) Done() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.done == nil {
-		f.done = make(chan struct{})
-		if f.settled {
-			close(f.done)
+func (f *Future[T]) Done() <-chan struct{} { return f.listen().done }
+
+// listen returns the audience, which there is from now on.
+func (f *Future[T]) listen() *audience {
+	a := f.audience.Load()
+	if a == nil {
+		a = &audience{done: make(chan struct{})}
+		if !f.audience.CompareAndSwap(nil, a) {
+			a = f.audience.Load()
 		}
 	}
-	return f.done
+	if f.settled() { // whoever settled it may have seen no audience
+		a.tell()
+	}
+	return a
+}
+
+func (f *Future[T]) settled() bool {
+	state := f.state.Load()
+	return state == uint32(Succeeded) || state == uint32(Failed)
 }
 
 // Result returns what Await would, without waiting. ok is false while the job is not settled.
 func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive // ok says whether the pair (value, err) exists, so it comes last
-	f.mu.Lock()
-	ok = f.settled
-	f.mu.Unlock()
-	if !ok {
+	switch f.state.Load() {
+	case uint32(Succeeded):
+		return f.value, nil, true
+	case uint32(Failed):
+		return value, f.audience.Load().err, true
+	default:
 		return value, nil, false
 	}
-	return f.value, f.err, true
 }
 
 // State returns where the job stands, without waiting.
 func (f *Future[T]) State() State {
-	switch _, err, ok := f.Result(); {
-	case !ok:
+	if !f.settled() {
 		return Pending
-	case err == nil:
-		return Succeeded
-	default:
-		return Failed
 	}
+	return State(f.state.Load())
 }
 
 // Cancel ends the job if it is not over, and says what it found. The future is settled when Cancel returns, with an
@@ -141,27 +152,55 @@ type Promise[T any] struct {
 	future Future[T]
 }
 
-// Init says whose promise it is. It must be called before the future is handed out.
-func (p *Promise[T]) Init(owner Owner) { p.future.owner = owner }
+// Init says whose promise it is. It must be called once, before the future is handed out.
+func (p *Promise[T]) Init(owner Owner) {
+	if p.future.owner = owner; owner != nil {
+		p.future.pending.Add(1)
+	}
+}
 
 // Future returns the side that is given to the caller.
 func (p *Promise[T]) Future() *Future[T] { return &p.future }
 
-// Settle gives the answer and wakes all who wait. Only the first call counts; it reports whether this was it.
+// Settle gives the answer, a value or an error, and wakes all who wait. Only the first answer counts; it reports whether this was it.
 func (p *Promise[T]) Settle(value T, err error) bool {
 	f := &p.future
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.settled {
+	if !f.claim() {
 		return false
 	}
-	f.value, f.err, f.settled = value, err, true
-	if f.done != nil {
-		close(f.done)
-	}
-	for _, w := range f.watchers {
-		w.box.add(w.index)
-	}
-	f.watchers = nil
+	f.value = value
+	f.answer(err)
 	return true
+}
+
+// Keep notes what an attempt has returned, in case it becomes the answer. It must not be called once the promise is settled,
+// unless with an error: then nobody sees it.
+func (p *Promise[T]) Keep(value T) { p.future.value = value }
+
+// SettleKept is Settle with the value that was kept, or with an error and no value.
+func (p *Promise[T]) SettleKept(err error) bool {
+	f := &p.future
+	if !f.claim() {
+		return false
+	}
+	f.answer(err)
+	return true
+}
+
+// claim reports whether the caller is the one to give the answer.
+func (f *Future[T]) claim() bool { return f.state.CompareAndSwap(uint32(Pending), settling) }
+
+func (f *Future[T]) answer(err error) {
+	state := Succeeded
+	if err != nil {
+		state = Failed
+		f.listen().err = err // read only once the state says so
+	}
+	f.state.Store(uint32(state))
+	if a := f.audience.Load(); a != nil { // who comes later sees the state
+		a.tell()
+	}
+	if f.owner != nil {
+		f.pending.Done()
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
 )
 
@@ -142,27 +141,14 @@ func unwatchAll[T any](box *inbox, futures []*Future[T]) {
 	}
 }
 
-// watcher is who wants to know that a future is settled: the inbox gets the index.
-type watcher struct {
-	box   *inbox
-	index int
-}
-
 // watch has w told when f is settled. It reports false if f is settled already; then w is not told.
-func (f *Future[T]) watch(w watcher) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.settled {
-		f.watchers = append(f.watchers, w)
-	}
-	return !f.settled
-}
+func (f *Future[T]) watch(w watcher) bool { return !f.settled() && f.listen().join(w) }
 
 // unwatch undoes watch.
 func (f *Future[T]) unwatch(box *inbox) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.watchers = slices.DeleteFunc(f.watchers, func(w watcher) bool { return w.box == box })
+	if a := f.audience.Load(); a != nil {
+		a.leave(box)
+	}
 }
 
 // inbox collects the indexes of futures that are settled, in the order in which they were.

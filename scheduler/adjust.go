@@ -10,6 +10,7 @@ import (
 // the old rule (S-L6, S-C3): those that wait for what keys share in any case, those of one key by touching its lane.
 func (c *Core) adjust(ev Event) {
 	c.entangled = len(c.awaits) > 0 // there may be fewer workers
+	c.edition++
 	switch ev.Kind {
 	case SetWorkers:
 		c.workers = ev.Workers // fewer than in flight pre-empts nothing, and grants nothing until below
@@ -58,8 +59,7 @@ func (c *Core) observe(ev Event) {
 	}
 	l := c.laneOf(ev.Key, ev.Rules)
 	c.limits.bucketOf(l, ev.Limit).Observe(c.now, ev.Amount)
-	c.touch(l)
-	c.retire(l)
+	c.review(l)
 }
 
 // failImpossible fails the jobs that cost more of a limit than it allows by now (S-L4).
@@ -69,7 +69,7 @@ func (c *Core) failImpossible(limit int) {
 	}
 	var impossible []*Entry
 	look := func(e *Entry) {
-		if c.limits.ruleOf(e.lane, limit).Admits(c.limits.costs(e)[limit]) != nil {
+		if c.limits.ruleOf(e.lane(), limit).Admits(c.limits.costs(e)[limit]) != nil {
 			impossible = append(impossible, e)
 		}
 	}
@@ -106,7 +106,6 @@ func (c *Core) eachBucket(limit int, do func(*policy.Bucket)) {
 func (c *Core) eachLane(do func(*lane)) {
 	for _, l := range c.lanesInOrder() {
 		do(l)
-		c.touch(l)
-		c.retire(l)
+		c.review(l)
 	}
 }

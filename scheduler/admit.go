@@ -20,17 +20,18 @@ func (c *Core) admit() {
 func (c *Core) admitOnce() {
 	c.claim, c.line, c.letGo = claim{}, policy.Never, false
 	c.turn++
+	c.admitPlain()
 	var held gates
 	for !c.paused && c.inFlight < c.workers {
 		e := c.next(held)
 		if e == nil {
 			break
 		}
-		l := e.lane
+		l := e.lane()
 		if !c.laneAdmits(l) || !c.ownLimitsAdmit(e) {
 			continue // it has left the ring; it blocks nobody else
 		}
-		if c.begin(l); !e.paid && l.deficit < e.size {
+		if c.begin(l); !e.paid && l.deficit < int64(e.size) {
 			c.endTurn(l)
 			continue
 		}
@@ -157,7 +158,10 @@ func (c *Core) laneAdmits(l *lane) bool {
 // ownLimitsAdmit looks at the lane's own limits. If e has to wait for one, its seat leaves the ring until then. Others of the
 // lane that do not need it may go on, as long as that does not delay the first one that waits.
 func (c *Core) ownLimitsAdmit(e *Entry) bool {
-	l, lacks, at := e.lane, gates{}, c.now
+	l, lacks, at := e.lane(), gates{}, c.now
+	if len(l.own) == 0 {
+		return true
+	}
 	costs := c.limits.costs(e)
 	for k := range l.own {
 		l.own[k].Advance(c.now)
@@ -185,7 +189,7 @@ func (c *Core) ownLimitsAdmit(e *Entry) bool {
 
 // ownFreeAt is freeAt for one of the lane's own limits.
 func (c *Core) ownFreeAt(b *policy.Bucket, e *Entry, limit int) policy.Time {
-	cost, claim := c.limits.costs(e)[limit], &e.lane.claim
+	cost, claim := c.limits.costs(e)[limit], &e.lane().claim
 	first := claim.entry
 	switch {
 	case !b.Has(cost):
@@ -201,17 +205,17 @@ func (c *Core) ownFreeAt(b *policy.Bucket, e *Entry, limit int) policy.Time {
 // first that waits for something that keys share, is going to need.
 func (c *Core) delaysElder(e *Entry) bool {
 	first := c.claim.entry
-	if first == nil || first.lane != e.lane {
+	if first == nil || first.lane() != e.lane() {
 		return false
 	}
-	if workers := c.workersOf(e.lane); c.claim.at != policy.Never && workers > 0 && e.lane.inFlight+1 >= workers {
+	if workers := c.workersOf(e.lane()); c.claim.at != policy.Never && workers > 0 && e.lane().inFlight+1 >= workers {
 		return true // the key's last worker
 	}
 	for i, k := range c.limits.own {
 		if k < 0 || c.limits.costs(e)[i] == 0 {
 			continue
 		}
-		if c.claim.delayedBy(clockedBucket{Bucket: &e.lane.own[k]}, c.limits.costs(e)[i], c.limits.costs(first)[i]) {
+		if c.claim.delayedBy(clockedBucket{Bucket: &e.lane().own[k]}, c.limits.costs(e)[i], c.limits.costs(first)[i]) {
 			return true
 		}
 	}
@@ -227,7 +231,9 @@ func (c *Core) start(l *lane, e *Entry) {
 	e.visit = l.cool.Start(c.now)
 	e.runs++
 	c.forgoClaim(e)
-	e.corrected, e.paid = 0, false
+	if e.paid = false; e.past != nil {
+		e.corrected = 0
+	}
 	e.state, e.started = Running, c.now
 	c.takeOff(l, e)
 	c.emit(Effect{Kind: Start, Entry: e})

@@ -62,7 +62,7 @@ func crowd(core *scheduler.Core, now policy.Time, queued, parked int) {
 	for i := range entries {
 		entries[i].Key = "crowd"
 		if i >= queued {
-			entries[i].NotBefore = now.Add(time.Hour + time.Duration(i)*time.Millisecond)
+			entries[i].Terms = &scheduler.Terms{NotBefore: now.Add(time.Hour + time.Duration(i)*time.Millisecond)}
 		}
 		core.Step(scheduler.Event{Kind: scheduler.Submit, At: now, Entry: &entries[i]})
 		core.Effects()

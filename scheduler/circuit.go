@@ -35,6 +35,5 @@ func (c *Core) override(key string, rules *KeyRules, mode policy.Mode) {
 	if l.circuit.Set(mode) {
 		c.transition(l, nil)
 	}
-	c.touch(l)
-	c.retire(l)
+	c.review(l)
 }

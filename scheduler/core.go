@@ -42,12 +42,16 @@ type Core struct {
 	top      int                  // the highest priority that anybody has asked for
 	quantum  int64                // the largest size of a job there has been
 	rings    [classes][]*seatRing // seats that have jobs and whose lane's own gates are open, as far as is known, by class
+	standing [classes]int         // how many of them there are
+	occupied uint16               // the classes in which there are any, one bit each
 	tickets  uint64               // given to seats so far
 	turn     uint64               // number of admissions
 
 	lanes    map[string]*lane
 	laneSeq  uint64
-	spare    []*lane      // dropped, to be used again
+	recent   *lane        // of the latest key, or nil
+	spare    []*lane      // dropped, to be used again; see spare.go
+	edition  uint64       // of the rules: how often they have changed
 	wakes    heap[*lane]  // lanes by when to look at them again
 	parked   heap[*Entry] // by NotBefore
 	deadline heap[*Entry] // by Deadline
@@ -70,6 +74,8 @@ type Core struct {
 	paused    bool
 	stopping  bool
 
+	plain   Terms   // of entries that have none
+	pasts   []*past // of jobs that are over, to be used again
 	effects []Effect
 }
 
@@ -106,6 +112,28 @@ func New(cfg Config) *Core {
 	return c
 }
 
+// Advance is Step for a Tick event.
+func (c *Core) Advance(at policy.Time) { c.advance(at) }
+
+// Submit is Step for a Submit event, and Done for a Done event: there are two for each job, and an Event is large.
+func (c *Core) Submit(at policy.Time, e *Entry) {
+	c.advance(at)
+	c.submit(e)
+}
+
+// Done is Step for a Done event: see Submit.
+func (c *Core) Done(at policy.Time, e *Entry, attempt int, out policy.Outcome) {
+	c.advance(at)
+	c.end(e, attempt, out)
+}
+
+// end takes the end of an attempt, unless that is not in flight: it has been told before.
+func (c *Core) end(e *Entry, attempt int, out policy.Outcome) {
+	if e.flies(attempt) {
+		c.done(e, out)
+	}
+}
+
 // Step takes one event. Everything that was due before it happens first. An At before that of an earlier event is taken
 // as that of the earlier one (S-L7).
 func (c *Core) Step(ev Event) {
@@ -115,9 +143,7 @@ func (c *Core) Step(ev Event) {
 	case Submit:
 		c.submit(ev.Entry)
 	case Done:
-		if ev.Entry.flies(ev.Attempt) {
-			c.done(ev.Entry, ev.Outcome)
-		}
+		c.end(ev.Entry, ev.Attempt, ev.Outcome)
 	case Unstarted:
 		if ev.Entry.flies(ev.Attempt) {
 			c.unstarted(ev.Entry)
@@ -139,8 +165,8 @@ func (c *Core) Step(ev Event) {
 		c.override(ev.Key, ev.Rules, ev.Mode)
 	case Correct:
 		if ev.Entry.flies(ev.Attempt) {
-			c.limits.correct(c.now, ev.Entry, ev.Limit, ev.Amount)
-			c.touch(ev.Entry.lane)
+			c.correct(ev.Entry, ev.Limit, ev.Amount)
+			c.touch(ev.Entry.lane())
 		}
 	case Await:
 		c.await(ev)

@@ -102,7 +102,7 @@ func (c *Core) roomless(e *Entry, stuck map[*Entry]bool) bool {
 	if c.inFlight >= c.workers && held(func(*Entry) bool { return true }) {
 		return true
 	}
-	if c.full(e.lane) && held(func(f *Entry) bool { return f.lane == e.lane }) {
+	if c.full(e.lane()) && held(func(f *Entry) bool { return f.lane() == e.lane() }) {
 		return true
 	}
 	for left := e.Groups; left != 0; left &= left - 1 {

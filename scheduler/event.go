@@ -95,7 +95,7 @@ type Effect struct {
 	Entry   *Entry
 	Key     string
 	Until   policy.Time // Parked and Cooling; of Opened, and of Settle for CircuitOpen, when the circuit is next tested
-	Attempt int         // Signal only: which one is meant
+	Attempt int         // Signal: which one is meant; Settle for AttemptsUsedUp: how many of them have counted
 }
 
 // Reason says why a job is over.

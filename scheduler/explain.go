@@ -49,12 +49,12 @@ func (c *Core) Explain(e *Entry) []Wait {
 	case Waiting:
 		over := policy.Time(c.parked.nodes[e.pos].key)
 		waits := []Wait{{Kind: ForInstant, In: c.in(over)}}
-		if until := e.lane.cool.Until(); until > over {
+		if until := e.lane().cool.Until(); until > over {
 			waits = append(waits, Wait{Kind: ForCooldown, In: c.in(until)})
 		}
 		return waits
 	case Queued:
-		waits := append(c.explainLane(e.lane), c.explainLimits(e)...)
+		waits := append(c.explainLane(e.lane()), c.explainLimits(e)...)
 		for left := e.Groups; left != 0; left &= left - 1 {
 			if g := &c.groups[bits.TrailingZeros64(left)]; g.inFlight >= g.Workers {
 				waits = append(waits, Wait{Kind: ForGroup, Name: g.Name, In: -1})
@@ -100,7 +100,7 @@ func (c *Core) explainLane(l *lane) []Wait {
 func (c *Core) explainLimits(e *Entry) []Wait {
 	var waits []Wait
 	for i, cost := range c.limits.costs(e) {
-		b := c.limits.bucketOf(e.lane, i)
+		b := c.limits.bucketOf(e.lane(), i)
 		if b.Advance(b.instant(c.now)); !b.Has(cost) {
 			waits = append(waits, Wait{Kind: ForLimit, Name: c.limits.rules[i].Name, In: c.in(b.readyAt(cost)), Cost: cost, Level: b.Level()})
 		}

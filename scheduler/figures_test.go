@@ -77,7 +77,9 @@ func TestSleepersArePacedByTheLimit(t *testing.T) {
 // waits and has no more time either. The wait is not cut short for anybody, and who has time for it waits.
 func TestRetryAfterBeyondDeadlineFailsAtOnce(t *testing.T) {
 	s := newTimeline(t, scheduler.Config{Workers: 1, Retry: policy.Retry{MaxAttempts: 3}})
-	deadline := func(d time.Duration) *scheduler.Entry { return &scheduler.Entry{Deadline: policy.Time(d)} }
+	deadline := func(d time.Duration) *scheduler.Entry {
+		return &scheduler.Entry{Terms: &scheduler.Terms{Deadline: policy.Time(d)}}
+	}
 	refused := deadline(3 * time.Second)
 	s.at(0, handIn("refused", refused), handIn("queued", deadline(3*time.Second)), handIn("patient", deadline(62*time.Second)),
 		handIn("other key", &scheduler.Entry{Key: "other"}))
@@ -214,7 +216,7 @@ func TestThreeOutages(t *testing.T) {
 		}
 		return policy.Outcome{}
 	}
-	s.at(0, handIn("last", &scheduler.Entry{NotBefore: policy.Time(time.Hour)})) // or the key is forgotten between outages, and its trips
+	s.at(0, handIn("last", &scheduler.Entry{Terms: &scheduler.Terms{NotBefore: policy.Time(time.Hour)}})) // or the key is forgotten between outages, and its trips
 	for i := range 300 {
 		s.at(time.Duration(i)*time.Second, handIn(strconv.Itoa(i), &scheduler.Entry{}))
 	}
@@ -245,7 +247,7 @@ func TestWeightsShareALimit(t *testing.T) {
 	var events []scheduler.Event
 	for _, key := range []string{"c", "a", "b"} {
 		entry := func() *scheduler.Entry {
-			return &scheduler.Entry{Key: key, Rules: &scheduler.KeyRules{Weight: weights[key]}}
+			return &scheduler.Entry{Key: key, Terms: &scheduler.Terms{Rules: &scheduler.KeyRules{Weight: weights[key]}}}
 		}
 		events = append(events, handInMany(8*rounds, key, entry)...)
 	}
@@ -355,7 +357,7 @@ func TestBoundsLoweredAndRaised(t *testing.T) {
 			var jobs []*scheduler.Entry
 			var events []scheduler.Event
 			for i := range 20 {
-				e := &scheduler.Entry{}
+				e := &scheduler.Entry{Terms: new(scheduler.Terms)}
 				if tt.kind == scheduler.SetGroup {
 					e.Groups = 1
 				}

@@ -9,13 +9,13 @@ import (
 // done takes the end of an attempt: circuit and cooldown learn from it once, and then it is decided what becomes of the
 // job.
 func (c *Core) done(e *Entry, out policy.Outcome) {
-	l, detached := e.lane, e.state == Detached
+	l, detached := e.lane(), e.state == Detached
 	c.land(l, e)
 	if detached {
 		out.Verdict = policy.VerdictNeutral // we stopped asking: it says nothing about the backend (S-B2)
 	}
 	if out.Unbilled {
-		c.limits.refund(c.now, e)
+		c.refund(e)
 	}
 	ending := policy.Ending{Verdict: out.Verdict, Took: c.now.Sub(e.started), Hint: out.Hint}
 	if l.circuit.End(c.now, e.pass, ending) {
@@ -31,13 +31,15 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	} else if reason := c.decide(e, out); reason.ownEnd() && l.circuit.EndJob(c.now, e.pass, ending) {
 		c.transition(l, e)
 	}
-	c.touch(l)
-	c.retire(l)
+	if e.state == Settled {
+		c.forget(e)
+	}
+	c.review(l)
 }
 
 // unstarted takes back an attempt that never ran its function, and with it all that was taken for it (S-L1).
 func (c *Core) unstarted(e *Entry) {
-	l := e.lane
+	l := e.lane()
 	c.land(l, e)
 	c.limits.giveBack(e)
 	l.circuit.Return(e.pass)
@@ -51,8 +53,10 @@ func (c *Core) unstarted(e *Entry) {
 	default:
 		c.enqueue(e, false)
 	}
-	c.touch(l)
-	c.retire(l)
+	if e.state == Settled {
+		c.forget(e)
+	}
+	c.review(l)
 }
 
 // throttle cools the lane down, and ends the jobs of it for which that is too long (S-L10, S-A8).
@@ -66,7 +70,7 @@ func (c *Core) throttle(l *lane, e *Entry, out policy.Outcome) {
 	c.emit(Effect{Kind: Cooling, Entry: e, Key: l.key, Until: until})
 	var late []*Entry
 	c.deadline.below(int64(until.Add(1)), func(other *Entry) {
-		if other.lane == l && (other.state == Queued || other.state == Waiting) {
+		if other.lane() == l && (other.state == Queued || other.state == Waiting) {
 			late = append(late, other)
 		}
 	})
@@ -86,7 +90,7 @@ func (c *Core) decide(e *Entry, out policy.Outcome) Reason {
 	if reason == 0 {
 		reason = c.objection(e, out, c.now.Add(wait))
 	}
-	if reason == 0 && !out.Throttled && !c.probed(e, out) && !e.lane.spending.Retry(c.now) {
+	if reason == 0 && !out.Throttled && !c.probed(e, out) && !e.lane().spending.Retry(c.now) {
 		reason = BudgetUsedUp // asked last: what is granted is charged (S-R6, S-R11)
 	}
 	if reason != 0 {
@@ -105,6 +109,7 @@ func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 	}
 	var wait time.Duration
 	var spread float64
+	c.remember(e)
 	if out.Throttled {
 		// Throttles don't use up attempts (S-R12). The lane spreads those that waited, so the job itself need not.
 		e.throttles++
@@ -143,7 +148,7 @@ func (c *Core) probed(e *Entry, out policy.Outcome) bool {
 
 // objection returns what speaks against a next attempt of e at the instant at, or zero.
 func (c *Core) objection(e *Entry, out policy.Outcome, at policy.Time) Reason {
-	r, l := e.rule(c), e.lane
+	r, l := e.rule(c), e.lane()
 	floor := max(at, l.cool.Until())
 	switch {
 	case c.stopping:

@@ -10,15 +10,20 @@ import (
 
 // submit takes in a new job.
 func (c *Core) submit(e *Entry) {
+	if e.Terms == nil {
+		e.Terms = &c.plain
+	}
 	l := c.laneOf(e.Key, e.Rules)
 	e.seat = l.seatFor(c.limits.needs(e))
-	e.lane, e.arrival, e.submitted, e.deadlinePos = l, c.arrivals, c.now, -1
-	e.coolBase = l.cool.Spent(c.now)
+	e.arrival, e.submitted, e.deadlinePos = c.arrivals, c.now, -1
+	if spent := l.cool.Spent(c.now); spent > 0 {
+		c.remember(e).coolBase = spent
+	}
 	c.arrivals++
 	c.unsettled++
 	e.size = c.limits.sizeOf(e)
-	c.quantum = max(c.quantum, e.size)
-	c.raise(e.Priority)
+	c.quantum = max(c.quantum, int64(e.size))
+	c.raise(int(e.Priority))
 	if e.Deadline > 0 {
 		c.deadline.push(int64(e.Deadline), e.arrival, e)
 	}
@@ -40,7 +45,7 @@ func (c *Core) expire(e *Entry) {
 
 // enqueue puts a job among those that could start now, unless it is already plain that it can't.
 func (c *Core) enqueue(e *Entry, fresh bool) {
-	l := e.lane
+	l := e.lane()
 	e.state = Queued
 	l.ready.push(e, fresh)
 	switch {
@@ -50,6 +55,8 @@ func (c *Core) enqueue(e *Entry, fresh bool) {
 		c.drop(e, DeadlinePassed)
 	case !c.limits.admits(e):
 		c.drop(e, CostTooHigh) // its owner has asked before, but a burst may have been lowered since
+	case fresh && e.seat.ring != nil && e.prev != nil:
+		// It stands behind another of its like, and nothing has changed for that one.
 	default:
 		c.touch(l)
 	}
@@ -61,9 +68,9 @@ func (e *Entry) tooLate(at policy.Time) bool { return e.Deadline > 0 && at >= e.
 // park puts a job aside until the instant at, unless that is too late for it.
 func (c *Core) park(e *Entry, at policy.Time) {
 	e.state = Waiting
-	e.lane.parked++
+	e.lane().parked++
 	c.parked.push(int64(at), e.arrival, e)
-	if e.tooLate(max(at, e.lane.cool.Until())) {
+	if e.tooLate(max(at, e.lane().cool.Until())) {
 		c.drop(e, DeadlinePassed)
 		return
 	}
@@ -73,33 +80,33 @@ func (c *Core) park(e *Entry, at policy.Time) {
 // unpark makes a job ready whose wait is over.
 func (c *Core) unpark(e *Entry) {
 	c.parked.remove(e.pos)
-	e.lane.parked--
+	e.lane().parked--
 	c.enqueue(e, false)
 }
 
 // drop settles a job, wherever it stands. One that is running is told, and stays in flight until it ends.
 func (c *Core) drop(e *Entry, reason Reason) {
-	switch l := e.lane; e.state {
+	switch l := e.lane(); e.state {
 	case Queued:
 		l.ready.remove(e)
 		if e.paid {
-			e.paid, l.deficit = false, l.deficit+e.size
+			e.paid, l.deficit = false, l.deficit+int64(e.size)
 		}
 		c.letGo = c.letGo || e.seat.heldOn == c.turn
 		if e.seat.len == 0 {
 			c.unplace(e.seat)
 		}
 		c.settle(e, reason)
-		c.touch(l) // a job behind it may pass where this one could not
-		c.retire(l)
+		c.forget(e)
+		c.review(l) // a job behind it may pass where this one could not
 	case Waiting:
 		c.parked.remove(e.pos)
 		l.parked--
 		c.settle(e, reason)
-		c.touch(l)
-		c.retire(l)
+		c.forget(e)
+		c.review(l)
 	case Running:
-		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason, Attempt: e.runs}) // first: nothing may begin for a job that is settled
+		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason, Attempt: e.Runs()}) // first: nothing may begin for a job that is settled
 		c.settle(e, reason)
 		e.state = Detached
 	case Unknown, Detached, Settled:
@@ -115,8 +122,12 @@ func (c *Core) settle(e *Entry, reason Reason) {
 	c.forgoClaim(e)
 	e.state = Settled
 	effect := Effect{Kind: Settle, Entry: e, Reason: reason}
-	if reason == CircuitOpen {
-		effect.Until = e.lane.circuit.RetryAt(c.now)
+	switch reason {
+	case CircuitOpen:
+		effect.Until = e.lane().circuit.RetryAt(c.now)
+	case AttemptsUsedUp:
+		effect.Attempt = e.failures
+	default:
 	}
 	c.emit(effect)
 }
@@ -142,24 +153,21 @@ func (c *Core) dropFlying(reason Reason) {
 
 // lanesInOrder returns the lanes by age: the order of a map is chance, and effects must not depend on it (S-T1).
 func (c *Core) lanesInOrder() []*lane {
-	return slices.SortedFunc(maps.Values(c.lanes), func(a, b *lane) int { return cmp.Compare(a.number, b.number) })
+	lanes := slices.SortedFunc(maps.Values(c.lanes), func(a, b *lane) int { return cmp.Compare(a.number, b.number) })
+	return slices.DeleteFunc(lanes, func(l *lane) bool { return l.retired })
 }
 
-// spareLanes is how many dropped lanes are kept for keys to come.
-const spareLanes = 64
-
 // retire forgets a lane that cannot be told from a new one (S-A9).
-func (c *Core) retire(l *lane) {
+func (c *Core) retire(l *lane) (gone bool) {
 	if l.retired || !l.deserted() || l.freshAt(c.now) > c.now {
-		return
+		return l.retired
 	}
 	l.retired = true
+	l.claim = claim{}
 	if l.wakePos >= 0 {
 		c.wakes.remove(l.wakePos)
 	}
-	delete(c.lanes, l.key)
-	if len(c.spare) < spareLanes {
-		c.spare = append(c.spare, l)
-	}
+	c.keepSpare(l)
 	c.emit(Effect{Kind: Forgotten, Key: l.key})
+	return true
 }

@@ -27,7 +27,9 @@ type lane struct {
 	served   bool   // this turn's quantum has been added to the deficit
 	wakePos  int32  // index among the wake-ups; -1 when it has none
 	number   uint64 // order of creation, the tie-break among wake-ups
+	edition  uint64 // of the rules it was made by, see Core.edition
 	retired  bool   // it has been dropped, and may become another key's
+	spare    int    // then: index among Core.spare
 }
 
 // KeyRules is what a key has of its own. What is zero is as for every key.
@@ -60,14 +62,28 @@ func (r *KeyRules) LimitRule(limit int) *policy.Limit {
 	return nil
 }
 
-// manySeats is how many seats a lane that was dropped hands on to the next that is made of it.
-const manySeats = 8
-
 // laneOf returns the lane of key, which it makes by rules if need be; rules may be nil.
 func (c *Core) laneOf(key string, rules *KeyRules) *lane {
-	if l := c.lanes[key]; l != nil {
-		return l
+	l := c.recent
+	if l == nil || l.key != key {
+		l = c.lanes[key]
 	}
+	switch {
+	case l == nil:
+		l = c.makeLane(key, rules)
+	case !l.retired:
+	case l.rules == rules && l.edition == c.edition:
+		c.reviveLane(l)
+	default:
+		c.takeSpare(l) // it was made by other rules
+		l = c.makeLane(key, rules)
+	}
+	c.recent = l
+	return l
+}
+
+// makeLane makes a lane, of one that has been dropped if there is one.
+func (c *Core) makeLane(key string, rules *KeyRules) *lane {
 	var own KeyRules // none
 	if rules != nil {
 		own = *rules
@@ -88,6 +104,7 @@ func (c *Core) laneOf(key string, rules *KeyRules) *lane {
 		weight:   cmp.Or(own.Weight, 1),
 		wakePos:  -1,
 		number:   c.laneSeq,
+		edition:  c.edition,
 	}
 	l.spending.Renew(c.budget)
 	for _, s := range l.ready.seats {
@@ -98,19 +115,22 @@ func (c *Core) laneOf(key string, rules *KeyRules) *lane {
 	return l
 }
 
-// spareLane returns a lane that has been dropped, or a new one. Where jobs come one at a time, every one makes a lane and
-// drops it.
-func (c *Core) spareLane() *lane {
-	n := len(c.spare)
-	if n == 0 {
-		return new(lane)
+// reviveLane takes up a lane again that has been dropped, for the same key, under the same rules: it cannot be told from a new
+// one but by its numbers. Where jobs come one at a time, every one makes its lane and drops it.
+func (c *Core) reviveLane(l *lane) {
+	c.takeSpare(l)
+	l.retired, l.number = false, c.laneSeq
+	c.laneSeq++
+	l.circuit.Renew()
+	l.cool = policy.Cooldown{}
+	if len(l.own) > 0 {
+		var own KeyRules
+		if l.rules != nil {
+			own = *l.rules
+		}
+		l.own = c.limits.renewOwn(l.own, own.Limits, c.now)
 	}
-	l := c.spare[n-1]
-	c.spare = c.spare[:n-1]
-	if len(l.ready.seats) > manySeats {
-		l.ready.seats = nil
-	}
-	return l
+	l.spending.Renew(c.budget)
 }
 
 // deserted reports whether nothing in the core refers to the lane's work any more.

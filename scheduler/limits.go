@@ -16,6 +16,10 @@ type limitSet struct {
 	buckets  []clockedBucket // of the rules with one bucket for all keys; empty for the others
 	own      []int           // for each rule, which of a lane's buckets it is; -1 for those with one bucket for all
 	models   []policy.Bucket // what a new lane's buckets are like; nothing is ever taken from them
+
+	usual     gates // of a job that names no costs and no groups
+	usualSize int32 // likewise, see sizeOf
+	capped    bool  // some limit refuses costs that are too high, see policy.Limit.Admits
 }
 
 // clockedBucket is a bucket whose clock may have been started at another time than the core's.
@@ -64,7 +68,9 @@ func newLimitSet(rules []policy.Limit, pools []SharedUse) limitSet {
 			set.buckets = append(set.buckets, clockedBucket{Bucket: &bucket})
 		}
 		set.own = append(set.own, own)
+		set.capped = set.capped || rule.Strict || rule.Sliding
 	}
+	set.usual, set.usualSize = gates{limits: costly(set.defaults)}, set.largestShare(set.defaults)
 	return set
 }
 
@@ -95,13 +101,22 @@ func (s *limitSet) costs(e *Entry) []policy.Amount {
 
 // needs returns the gates that e passes.
 func (s *limitSet) needs(e *Entry) gates {
-	needs := gates{groups: e.Groups}
-	for i, cost := range s.costs(e) {
+	needs := s.usual
+	if e.Costs != nil {
+		needs.limits = costly(e.Costs)
+	}
+	needs.groups = e.Groups
+	return needs
+}
+
+// costly returns the limits, one bit each, of which something is taken.
+func costly(costs []policy.Amount) (limits uint64) {
+	for i, cost := range costs {
 		if cost > 0 {
-			needs.limits |= 1 << i
+			limits |= 1 << i
 		}
 	}
-	return needs
+	return limits
 }
 
 // ruleOf returns the rule of a limit that binds l.
@@ -122,8 +137,11 @@ func (s *limitSet) bucketOf(l *lane, limit int) clockedBucket {
 
 // admits reports whether no limit makes e impossible (S-L4).
 func (s *limitSet) admits(e *Entry) bool {
+	if !s.capped && e.lane().rules == nil {
+		return true
+	}
 	for i, cost := range s.costs(e) {
-		if s.ruleOf(e.lane, i).Admits(cost) != nil {
+		if s.ruleOf(e.lane(), i).Admits(cost) != nil {
 			return false
 		}
 	}
@@ -133,35 +151,38 @@ func (s *limitSet) admits(e *Entry) bool {
 // take deducts what e costs everywhere.
 func (s *limitSet) take(e *Entry) {
 	for i, cost := range s.costs(e) {
-		s.bucketOf(e.lane, i).Take(cost)
+		s.bucketOf(e.lane(), i).Take(cost)
 	}
 }
 
 // giveBack undoes take for an attempt that never ran.
 func (s *limitSet) giveBack(e *Entry) {
 	for i, cost := range s.costs(e) {
-		b := s.bucketOf(e.lane, i)
+		b := s.bucketOf(e.lane(), i)
 		b.GiveBack(cost, b.instant(e.started))
 		b.pool.changed(nil)
 	}
 }
 
 // correct replaces what e's attempt was charged for a limit by what it really costs, once (S-L5).
-func (s *limitSet) correct(now policy.Time, e *Entry, limit int, actual policy.Amount) {
+func (c *Core) correct(e *Entry, limit int, actual policy.Amount) {
+	if !c.limits.rules[limit].Settled {
+		return
+	}
 	bit := uint64(1) << limit
-	if !s.rules[limit].Settled || e.corrected&bit != 0 {
+	if c.remember(e); e.corrected&bit != 0 {
 		return
 	}
 	e.corrected |= bit
-	b := s.bucketOf(e.lane, limit)
-	b.Advance(b.instant(now))
-	b.Settle(actual-s.costs(e)[limit], b.instant(e.started))
+	b := c.limits.bucketOf(e.lane(), limit)
+	b.Advance(b.instant(c.now))
+	b.Settle(actual-c.limits.costs(e)[limit], b.instant(e.started))
 	b.pool.changed(nil)
 }
 
 // refund takes back what an attempt was charged for all limits that are settled.
-func (s *limitSet) refund(now policy.Time, e *Entry) {
-	for i := range s.rules {
-		s.correct(now, e, i, 0)
+func (c *Core) refund(e *Entry) {
+	for i := range c.limits.rules {
+		c.correct(e, i, 0)
 	}
 }

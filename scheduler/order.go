@@ -25,8 +25,8 @@ const classes = MaxPriority - MinPriority + 1
 
 // classOf returns the class that e has by now.
 func (c *Core) classOf(e *Entry) int {
-	if c.ageAfter <= 0 || e.Priority >= c.top {
-		return e.Priority
+	if c.ageAfter <= 0 || int(e.Priority) >= c.top {
+		return int(e.Priority)
 	}
 	return int(min(int64(c.top), int64(e.Priority)+int64(c.now.Sub(e.submitted)/c.ageAfter)))
 }
@@ -106,7 +106,9 @@ func (c *Core) next(held gates) *Entry {
 
 // front returns the seat that has waited longest in the highest class, or nil.
 func (c *Core) front(held gates) *seat {
-	for class := classes - 1; class >= 0; class-- {
+	for left := c.occupied; left != 0; {
+		class := bits.Len16(left) - 1
+		left &^= 1 << class
 		var front *seat
 		for _, r := range c.rings[class] {
 			if r.needs.meets(held) {
@@ -143,6 +145,17 @@ func (c *Core) lineUp(s *seat, class int) {
 	c.tickets++
 	c.ringOf(class, s.needs).pushBack(s)
 	s.lane.standing++
+	c.crowd(class, 1)
+}
+
+// crowd counts the seats that stand in the rings of a class.
+func (c *Core) crowd(class, by int) {
+	c.standing[class] += by
+	if c.standing[class] > 0 {
+		c.occupied |= 1 << class
+	} else {
+		c.occupied &^= 1 << class
+	}
 }
 
 // unplace takes a seat out of its ring. A lane that stands nowhere ends its turn, and one that has nothing left to start
@@ -152,6 +165,7 @@ func (c *Core) unplace(s *seat) {
 	if s.ring != nil {
 		s.ring.remove(s)
 		l.standing--
+		c.crowd(s.class, -1)
 		c.letGo = c.letGo || s.heldOn == c.turn
 	}
 	if l.standing == 0 {
@@ -176,12 +190,16 @@ func (c *Core) begin(l *lane) {
 func (c *Core) pay(e *Entry) {
 	if !e.paid {
 		e.paid = true
-		e.lane.deficit -= e.size
+		e.lane().deficit -= int64(e.size)
 	}
 }
 
 // endTurn lets the other lanes of the class go first, but for a job that has paid already.
 func (c *Core) endTurn(l *lane) {
+	if c.alone(l) {
+		l.served = false
+		return
+	}
 	for _, s := range l.ready.seats {
 		if s.ring != nil {
 			if !c.head(s).paid {
@@ -193,13 +211,23 @@ func (c *Core) endTurn(l *lane) {
 	l.served = false
 }
 
+// alone reports whether l's one seat is the only one that stands anywhere, and would stand there again: there is nobody to go
+// first.
+func (c *Core) alone(l *lane) bool {
+	if l.standing != 1 || len(l.ready.seats) != 1 {
+		return false
+	}
+	s := l.ready.seats[0]
+	return c.occupied == 1<<s.class && c.standing[s.class] == 1 && c.classOf(c.head(s))-MinPriority == s.class
+}
+
 // spend ends a lane's turn after a job of s has started, or lets it go on if what is left is enough for its next job.
 func (c *Core) spend(s *seat) {
 	l := s.lane
 	switch {
 	case s.len == 0:
 		c.unplace(s)
-	case l.deficit < c.head(s).size:
+	case l.deficit < int64(c.head(s).size):
 		c.endTurn(l)
 	default:
 		c.place(s) // its next job may be of another class
@@ -215,15 +243,22 @@ const sizeUnit = 1 << 20
 const largestSize = 4 * sizeUnit
 
 // sizeOf returns the largest share of a burst that e costs, at least 1 and at most four bursts.
-func (s *limitSet) sizeOf(e *Entry) int64 {
+func (s *limitSet) sizeOf(e *Entry) int32 {
+	if e.Costs == nil {
+		return s.usualSize
+	}
+	return s.largestShare(e.Costs)
+}
+
+func (s *limitSet) largestShare(costs []policy.Amount) int32 {
 	if len(s.rules) == 0 {
 		return sizeUnit
 	}
-	size := int64(1)
-	for i, cost := range s.costs(e) {
+	size := int32(1)
+	for i, cost := range costs {
 		hi, lo := bits.Mul64(uint64(cost), sizeUnit)
 		share, _ := bits.Div64(hi, lo, max(s.bursts[i], hi+1)) // a share beyond 64 bits is as good as the largest
-		size = max(size, int64(min(share, largestSize)))
+		size = max(size, int32(min(share, largestSize)))
 	}
 	return size
 }

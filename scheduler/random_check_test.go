@@ -17,7 +17,7 @@ func (s *story) takeEffects() {
 		case Start:
 			s.checkStart(effect.Entry)
 			purse.take(effect.Entry)
-			s.flying = append(s.flying, &attempt{entry: effect.Entry, number: effect.Entry.runs, started: s.now})
+			s.flying = append(s.flying, &attempt{entry: effect.Entry, number: effect.Entry.Runs(), started: s.now})
 			s.checkGroups(effect.Entry)
 			if len(s.flying) > s.workers {
 				s.fatalf("%s started as number %d in flight, and there are %d workers", s.nameOf(effect.Entry), len(s.flying), s.workers)
@@ -35,7 +35,7 @@ func (s *story) takeEffects() {
 
 // checkStart looks whether e could start at all.
 func (s *story) checkStart(e *Entry) {
-	circuit := &e.lane.circuit
+	circuit := &e.lane().circuit
 	switch {
 	case s.settled[e]:
 		s.fatalf("%s started though it is settled", s.nameOf(e))
@@ -47,8 +47,8 @@ func (s *story) checkStart(e *Entry) {
 		s.fatalf("%s started before %v", s.nameOf(e), e.NotBefore)
 	case e.Deadline > 0 && !e.Announced && s.now >= e.Deadline: // of others the owner says when it is over
 		s.fatalf("%s started though its deadline was at %v", s.nameOf(e), e.Deadline)
-	case e.lane.workers > 0 && e.lane.inFlight > e.lane.workers || e.lane.workers == 0 && s.core.keyWorkers > 0 && e.lane.inFlight > s.core.keyWorkers:
-		s.fatalf("%s started as number %d of its key", s.nameOf(e), e.lane.inFlight)
+	case e.lane().workers > 0 && e.lane().inFlight > e.lane().workers || e.lane().workers == 0 && s.core.keyWorkers > 0 && e.lane().inFlight > s.core.keyWorkers:
+		s.fatalf("%s started as number %d of its key", s.nameOf(e), e.lane().inFlight)
 	case circuit.State() == policy.Open:
 		s.fatalf("%s started though its circuit is open", s.nameOf(e))
 	case circuit.State() == policy.HalfOpen && !e.pass.Probe():
@@ -73,7 +73,7 @@ func (s *story) openPurse() purse {
 			note(b.Bucket)
 		}
 	}
-	for _, l := range s.core.lanes {
+	for _, l := range s.core.lanesInOrder() {
 		for i := range l.own {
 			note(&l.own[i])
 		}
@@ -85,7 +85,7 @@ func (s *story) openPurse() purse {
 func (p purse) take(e *Entry) {
 	limits := &p.story.core.limits
 	for i, cost := range limits.costs(e) {
-		rule, b := limits.ruleOf(e.lane, i), limits.bucketOf(e.lane, i).Bucket
+		rule, b := limits.ruleOf(e.lane(), i), limits.bucketOf(e.lane(), i).Bucket
 		if rule.Rate == policy.Unlimited {
 			continue
 		}
@@ -100,8 +100,8 @@ func (p purse) take(e *Entry) {
 func (p purse) giveBack(e *Entry) {
 	limits := &p.story.core.limits
 	for i, cost := range limits.costs(e) {
-		if limits.ruleOf(e.lane, i).Rate != policy.Unlimited {
-			p.levels[limits.bucketOf(e.lane, i).Bucket] += cost
+		if limits.ruleOf(e.lane(), i).Rate != policy.Unlimited {
+			p.levels[limits.bucketOf(e.lane(), i).Bucket] += cost
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (s *story) check() {
 		s.checkEntry(e)
 	}
 	for _, key := range storyKeys { // in this order, so that a seed always fails with the same words
-		if l := s.core.lanes[key]; l != nil {
+		if l := s.core.lanes[key]; s.core.Has(key) {
 			s.checkLane(key, l)
 		}
 	}
@@ -194,7 +194,7 @@ func (s *story) checkRings() {
 			}
 		}
 	}
-	for _, l := range s.core.lanes {
+	for _, l := range s.core.lanesInOrder() {
 		n := 0
 		for _, seat := range l.ready.seats {
 			if (seat.ring != nil) != standing[seat] {
@@ -217,7 +217,7 @@ func (s *story) checkSeat(seat *seat, r *seatRing, class int, prev *seat) {
 		s.fatalf("key %s stands in the ring of class %d, %v, and takes itself to be in that of %d, %v", l.key, class, r.needs, seat.class, seat.needs)
 	case prev != nil && prev.ticket > seat.ticket:
 		s.fatalf("key %s stands behind a later ticket", l.key)
-	case seat.len == 0 || s.core.lanes[l.key] != l:
+	case seat.len == 0 || s.core.lanes[l.key] != l || l.retired:
 		s.fatalf("key %s stands in a ring with %d jobs (retired %t)", l.key, seat.len, l.retired)
 	case s.core.classOf(s.core.head(seat))-MinPriority != class:
 		s.fatalf("key %s stands in the ring of class %d, and its head is of %d", l.key, class, s.core.classOf(s.core.head(seat))-MinPriority)
@@ -270,13 +270,13 @@ func (s *story) checkIdle() {
 // checkEntry looks whether a job that is not over stands where its state says.
 func (s *story) checkEntry(e *Entry) {
 	c := s.core
-	if c.lanes[e.Key] != e.lane || e.lane.retired {
+	if c.lanes[e.Key] != e.lane() || e.lane().retired {
 		s.fatalf("%s is %v in a lane that is not in use", s.nameOf(e), e.state)
 	}
 	if s.settled[e] != (e.state == Detached) {
 		s.fatalf("%s is %v: settled %t", s.nameOf(e), e.state, s.settled[e])
 	}
-	flies := slices.ContainsFunc(s.flying, func(a *attempt) bool { return a.entry == e && a.number == e.runs })
+	flies := slices.ContainsFunc(s.flying, func(a *attempt) bool { return a.entry == e && a.number == e.Runs() })
 	if flies != (e.state == Running || e.state == Detached) {
 		s.fatalf("%s is %v: in flight %t", s.nameOf(e), e.state, flies)
 	}
@@ -300,7 +300,7 @@ func (s *story) checkLane(key string, l *lane) {
 	count := func(states ...EntryState) int {
 		n := 0
 		for _, e := range s.live {
-			if e.lane == l && slices.Contains(states, e.state) {
+			if e.lane() == l && slices.Contains(states, e.state) {
 				n++
 			}
 		}
@@ -334,7 +334,7 @@ func (s *story) checkReady(l *lane) {
 	}
 	all, failFast := l.ready.all(), 0
 	for _, e := range all {
-		if e.state != Queued || e.lane != l {
+		if e.state != Queued || e.lane() != l {
 			s.fatalf("%s is %v, and stands in a queue of key %s", s.nameOf(e), e.state, l.key)
 		}
 		if e.FailFast {
@@ -423,7 +423,7 @@ func (s *story) checkNextWake() {
 		return
 	}
 	for _, e := range s.live {
-		if circuit := &e.lane.circuit; circuit.State() != policy.Open {
+		if circuit := &e.lane().circuit; circuit.State() != policy.Open {
 			s.fatalf("%s is %v behind a circuit that is %v, and nothing will ever happen", s.nameOf(e), e.state, circuit.State())
 		}
 	}
@@ -449,7 +449,7 @@ func (s *story) checkNothingDue() {
 
 // checkKeptLanes looks whether, when nothing happens by itself, the lanes that are left have something to remember.
 func (s *story) checkKeptLanes() {
-	for _, l := range s.core.lanes {
+	for _, l := range s.core.lanesInOrder() {
 		if at := l.freshAt(s.now); at != policy.Never {
 			s.fatalf("key %s is kept, and cannot be told from a new one from %v on", l.key, at)
 		}
@@ -470,8 +470,11 @@ func (s *story) checkEmpty() {
 	if c.wakes.len()+c.parked.len()+c.deadline.len() > 0 {
 		s.fatalf("in the end there are %d wake-ups, %d parked jobs, %d deadlines", c.wakes.len(), c.parked.len(), c.deadline.len())
 	}
-	if len(c.lanes) > 0 {
-		s.fatalf("in the end %d lanes are kept", len(c.lanes))
+	if kept := len(c.lanesInOrder()); kept > 0 {
+		s.fatalf("in the end %d lanes are kept", kept)
+	}
+	if len(c.lanes) != len(c.spare) {
+		s.fatalf("in the end there are %d lanes, of which %d are spare", len(c.lanes), len(c.spare))
 	}
 	for i, b := range c.limits.buckets {
 		if b.Bucket == nil {

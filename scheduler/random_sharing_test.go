@@ -102,7 +102,7 @@ func (s *sharers) next() bool {
 func (s *sharers) submit() bool {
 	s.left--
 	c := pick(s.random, s.cores...)
-	e := &Entry{Key: pick(s.random, "a", "b")}
+	e := &Entry{Key: pick(s.random, "a", "b"), Terms: new(Terms)}
 	for range c.limits.rules {
 		e.Costs = append(e.Costs, amountOf(s.t, pick(s.random, 0, .5, 1, 1, 3, sharedBurst)))
 	}

@@ -212,7 +212,7 @@ func (s *story) submit() {
 	if s.stopped {
 		return // an owner that has stopped takes in nothing
 	}
-	e := &Entry{Key: s.key(), FailFast: s.oneIn(4)}
+	e := &Entry{Key: s.key(), FailFast: s.oneIn(4), Terms: new(Terms)}
 	for i := range s.core.groups {
 		if s.oneIn(4) {
 			e.Groups |= 1 << i
@@ -222,7 +222,7 @@ func (s *story) submit() {
 		e.Rules = s.keyRules()
 	}
 	if s.oneIn(3) {
-		e.Priority = MinPriority + s.random.IntN(classes)
+		e.Priority = int8(MinPriority + s.random.IntN(classes))
 	}
 	if s.oneIn(4) {
 		e.Deadline = s.now.Add(time.Nanosecond + s.upTo(3*time.Second))
@@ -305,7 +305,7 @@ func (s *story) repeatEnd() {
 		ev = Event{Entry: a.entry, Attempt: a.number}
 	case len(s.jobs) > 0:
 		e := pick(s.random, s.jobs...)
-		ev = Event{Entry: e, Attempt: e.runs + 1}
+		ev = Event{Entry: e, Attempt: e.Runs() + 1}
 	default:
 		return
 	}

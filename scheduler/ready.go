@@ -20,12 +20,12 @@ func (l *lane) seatFor(needs gates) *seat {
 }
 
 func (r *readyJobs) push(e *Entry, fresh bool) {
-	e.seat.queue(e.Priority).push(e, fresh)
+	e.seat.queue(int(e.Priority)).push(e, fresh)
 	r.count(e, 1)
 }
 
 func (r *readyJobs) remove(e *Entry) {
-	e.seat.queue(e.Priority).remove(e)
+	e.seat.queue(int(e.Priority)).remove(e)
 	r.count(e, -1)
 }
 

@@ -60,7 +60,7 @@ func (o owner) levels() (levels []float64) {
 }
 
 func job(name string, costs ...float64) *scheduler.Entry {
-	e := &scheduler.Entry{Owner: name}
+	e := &scheduler.Entry{Owner: name, Terms: new(scheduler.Terms)}
 	for _, cost := range costs {
 		e.Costs = append(e.Costs, policy.Amount(cost*1e6))
 	}

@@ -191,8 +191,8 @@ func TestBudgetIsAskedLast(t *testing.T) {
 		{"not worth it", hopeless, scheduler.Entry{}, "failed"},
 		{"hint too long", hinting(bad, time.Hour), scheduler.Entry{}, "hint too long"},
 		{"elapsed", hinting(bad, 10*time.Second), scheduler.Entry{}, "elapsed time used up"},
-		{"deadline", bad, scheduler.Entry{Deadline: policy.Time(time.Second)}, "deadline passed"},
-		{"one attempt", bad, scheduler.Entry{Retry: &policy.Retry{MaxAttempts: 1}}, "attempts used up"},
+		{"deadline", bad, scheduler.Entry{Terms: &scheduler.Terms{Deadline: policy.Time(time.Second)}}, "deadline passed"},
+		{"one attempt", bad, scheduler.Entry{Terms: &scheduler.Terms{Retry: &policy.Retry{MaxAttempts: 1}}}, "attempts used up"},
 		{"well", good, scheduler.Entry{}, "succeeded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestElapsedTimeIsThatSinceSubmit(t *testing.T) {
 				rule.Jitter = policy.NoJitter
 			}
 			s := newStage(t, scheduler.Config{Retry: rule})
-			s.submit(0, "a", scheduler.Entry{NotBefore: policy.Time(tt.notBefore)})
+			s.submit(0, "a", scheduler.Entry{Terms: &scheduler.Terms{NotBefore: policy.Time(tt.notBefore)}})
 			s.tick(tt.notBefore)
 			require.Equal(t, 1, s.jobs["a"].Runs())
 			require.Equal(t, tt.want, s.done(tt.ends, "a", tt.out))

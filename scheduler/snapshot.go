@@ -51,7 +51,10 @@ type GroupSnapshot struct {
 }
 
 // Has reports whether the core keeps anything of a key.
-func (c *Core) Has(key string) bool { return c.lanes[key] != nil }
+func (c *Core) Has(key string) bool {
+	l := c.lanes[key]
+	return l != nil && !l.retired
+}
 
 // Snapshot returns the state as of the last Step. All its figures are of the same instant (S-O3).
 func (c *Core) Snapshot() Snapshot {

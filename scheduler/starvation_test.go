@@ -28,7 +28,7 @@ func rush(t *testing.T, until time.Duration, pools []*Shared, streams ...*stream
 	var now policy.Time
 	var ends []flight
 	submit := func(s *stream) {
-		e := &Entry{Owner: s, Key: s.key, Groups: s.groups}
+		e := &Entry{Owner: s, Key: s.key, Terms: &Terms{Groups: s.groups}}
 		for _, cost := range s.costs {
 			e.Costs = append(e.Costs, amountOf(t, cost))
 		}
@@ -146,7 +146,7 @@ func TestWhoWaitsForEverHoldsNothingElse(t *testing.T) {
 func TestOneHugeCostDoesNotEndTurns(t *testing.T) {
 	core := New(Config{Workers: 1, Limits: []policy.Limit{{Name: "tokens", Rate: policy.PerSecond(1e6), Burst: 1000}}})
 	core.Step(Event{Kind: Pause})
-	huge := &Entry{Costs: []policy.Amount{amountOf(t, 1e6)}}
+	huge := &Entry{Terms: &Terms{Costs: []policy.Amount{amountOf(t, 1e6)}}}
 	core.Step(Event{Kind: Submit, Entry: huge})
 	core.Step(Event{Kind: Cancel, Entry: huge})
 	core.Step(Event{Kind: Resume})

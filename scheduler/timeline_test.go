@@ -151,7 +151,7 @@ func ends(e *scheduler.Entry, outcome policy.Outcome) scheduler.Event {
 
 // priced returns an entry of a key that costs so much of the first limit.
 func priced(key string, tokens int64) *scheduler.Entry {
-	return &scheduler.Entry{Key: key, Costs: []policy.Amount{policy.Amount(tokens * 1_000_000)}}
+	return &scheduler.Entry{Key: key, Terms: &scheduler.Terms{Costs: []policy.Amount{policy.Amount(tokens * 1_000_000)}}}
 }
 
 // toldToWait is how an attempt ends whose server says when to come back.

@@ -216,7 +216,7 @@ func (p *player) attempt(a *actor, text string) (*scheduler.Entry, int) {
 }
 
 func (p *player) submit(a *actor, name string, settings []string) *scheduler.Entry {
-	e := &scheduler.Entry{Owner: name}
+	e := &scheduler.Entry{Owner: name, Terms: new(scheduler.Terms)}
 	var rules *scheduler.KeyRules
 	own := func() *scheduler.KeyRules {
 		if rules == nil {
@@ -242,7 +242,7 @@ func (p *player) submit(a *actor, name string, settings []string) *scheduler.Ent
 		case "failfast":
 			e.FailFast = true
 		case "priority":
-			e.Priority = p.number(value)
+			e.Priority = int8(p.number(value))
 		case "groups":
 			for group := range strings.SplitSeq(value, ",") {
 				e.Groups |= 1 << p.group(a, group)

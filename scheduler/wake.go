@@ -4,7 +4,9 @@ import "github.com/toller-go/toller/policy"
 
 // touch looks at a lane's gates again in the next admission, because something that may open one has happened.
 func (c *Core) touch(l *lane) {
-	l.claim = claim{}
+	if l.claim.entry != nil {
+		l.claim = claim{}
+	}
 	for _, s := range l.ready.seats {
 		if s.len > 0 {
 			s.gate = policy.Never
@@ -12,6 +14,13 @@ func (c *Core) touch(l *lane) {
 		}
 	}
 	c.schedule(l)
+}
+
+// review is touch, unless there is no more reason to keep the lane.
+func (c *Core) review(l *lane) {
+	if !c.retire(l) {
+		c.touch(l)
+	}
 }
 
 // leave takes l out of the rings until the instant at, or until it is touched.
@@ -57,6 +66,5 @@ func (c *Core) wake(l *lane) {
 	if l.circuit.Advance(c.now) {
 		c.transition(l, nil)
 	}
-	c.touch(l)
-	c.retire(l)
+	c.review(l)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 )
 
-// workerIdle is how long a goroutine without work is kept, at least, and at most twice as long.
+// workerIdle is how long a worker without work is kept, at least, and at most twice as long.
 const workerIdle = 10 * time.Second
 
 // crew is the goroutines that run attempts. A worker, once started, goes on taking admitted attempts, and waits for more when

@@ -1,8 +1,8 @@
 // Package dispatcher runs unreliable calls under limits, retries and circuit breakers.
 //
-// Callers hand jobs to a [Dispatcher] and get futures. One scheduler goroutine owns the state of every limit, breaker and
-// waiting job; it admits each attempt against all of them at once, hands the admitted ones to a pool of goroutines, and
-// queues failed ones again with a backoff. What waits is an entry in a heap: it holds no goroutine, permit or worker.
+// Callers hand jobs to a [Dispatcher] and get futures. One scheduler owns the state of every limit, breaker and waiting job; it
+// admits each attempt against all of them at once, hands the admitted ones to a pool of goroutines, and queues failed ones again
+// with a backoff. What waits is an entry in a heap: it holds no goroutine, permit or worker.
 //
 //	d, err := dispatcher.New(dispatcher.Config{
 //		Workers: 64,
@@ -33,8 +33,8 @@
 //
 // Everything in this package may be called from any goroutine, and from inside jobs. Two things can deadlock there:
 // awaiting a job of the same dispatcher while all its workers do the same, and closing the dispatcher with a context that
-// does not end. Functions, predicates, and the methods of errors and contexts are never called on the
-// scheduler goroutine.
+// does not end. The scheduler has a goroutine of its own, and lends itself for one turn to a caller or worker who would only
+// wait, to one at a time. Functions, predicates, and the methods of errors and contexts are never called by it.
 //
 // # Errors
 //
@@ -43,7 +43,9 @@
 //
 // # Cost
 //
-// A dispatcher is a goroutine, two of its pool, and the workers in use; workers without work end after ten seconds. A
-// waiting job is one object of a few hundred bytes. The benchmarks in the module bench measure the rest beside other ways
-// to do the same.
+// A dispatcher is a goroutine, two of its pool, and the workers in use; workers without work end after ten to twenty seconds. A
+// job is one object of 288 bytes, one allocation besides the caller's function, whether it waits or runs; what it asks for with
+// options, and what there is to tell of a failure, is another. A timeout costs nothing until its function asks for the end of
+// its context. Submitting takes one short lock, and so does the end of an attempt. The module bench measures the rest beside
+// other ways to do the same.
 package dispatcher

@@ -32,17 +32,21 @@ func (r *Retry) Wait(n int, prev time.Duration, u float64) time.Duration {
 // so that those who were told the same moment don't all come in it (S-R4). ok is false when the job is to fail instead,
 // because the hint is beyond MaxHint.
 func (r *Retry) WithHint(wait, hint time.Duration, u float64) (_ time.Duration, ok bool) {
-	if r.MaxHint > 0 && hint > r.MaxHint {
-		switch r.BeyondMaxHint {
-		case HintFails:
-			return 0, false
-		case HintCapped:
-			hint = r.MaxHint
-		case HintWaits:
-		}
+	hint = r.Heed(hint)
+	if r.MaxHint > 0 && hint > r.MaxHint && r.BeyondMaxHint == HintFails {
+		return 0, false
 	}
 	spread := min(saturate(u*float64(hint)/10), math.MaxInt64-hint)
 	return max(wait, hint+spread), true
+}
+
+// Heed returns as much of a server's hint as r lets count: all of it, or MaxHint where hints are capped. It is for the key as
+// well as for the job, which would otherwise wait for the rest of it in its key's cooldown.
+func (r *Retry) Heed(hint time.Duration) time.Duration {
+	if r.MaxHint > 0 && r.BeyondMaxHint == HintCapped {
+		return min(hint, r.MaxHint)
+	}
+	return hint
 }
 
 // ThrottleWait returns how long a job waits after the n-th throttle in a row, n ≥ 1, before any hint is looked at: the

@@ -236,6 +236,25 @@ func TestWithHintCappedIsSpread(t *testing.T) {
 	assert.Equal(t, 63*time.Second, got)
 }
 
+// S-R4: only a capped hint is less than what the server says, and no hint becomes longer.
+func TestHeed(t *testing.T) {
+	for _, tt := range []struct {
+		maxHint    time.Duration
+		beyond     policy.BeyondHint
+		hint, want time.Duration
+	}{
+		{0, policy.HintCapped, time.Hour, time.Hour},
+		{time.Minute, policy.HintFails, time.Hour, time.Hour},
+		{time.Minute, policy.HintWaits, time.Hour, time.Hour},
+		{time.Minute, policy.HintCapped, time.Hour, time.Minute},
+		{time.Minute, policy.HintCapped, time.Second, time.Second},
+		{time.Minute, policy.HintCapped, 0, 0},
+	} {
+		r := policy.Retry{MaxAttempts: 2, MaxHint: tt.maxHint, BeyondMaxHint: tt.beyond}
+		assert.Equal(t, tt.want, r.Heed(tt.hint), "%+v", tt)
+	}
+}
+
 // S-R12: no throttled job comes back within 100 ms, whatever its Retry says.
 func TestThrottleWait(t *testing.T) {
 	for _, r := range []policy.Retry{

@@ -25,7 +25,7 @@ type BeyondHint uint8
 const (
 	HintFails  BeyondHint = iota // the job fails at once
 	HintWaits                    // the job waits as long as it was told
-	HintCapped                   // the job waits MaxHint, and the spread that every hint gets
+	HintCapped                   // MaxHint is all that counts, for the job and its key, and the spread that every hint gets
 )
 
 // Retry says whether and when a failed attempt is followed by another. The zero Retry is off: one attempt a job.

@@ -14,6 +14,7 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	if detached {
 		out.Verdict = policy.VerdictNeutral // we stopped asking: it says nothing about the backend (S-B2)
 	}
+	out.Hint = e.rule(c).Heed(out.Hint)
 	if out.Unbilled {
 		c.refund(e)
 	}

@@ -176,6 +176,31 @@ func TestHintGoesBeyondMaxDelay(t *testing.T) {
 	require.Equal(t, 200*ms, s.fails(now, "a", bad))
 }
 
+// S-R4: what becomes of a hint beyond MaxHint, in all three ways. A hint that is capped is capped for the key, too: the job
+// would otherwise wait for the rest of it in the cooldown, or before the open circuit.
+func TestHintBeyondMaxHint(t *testing.T) {
+	for _, tt := range []struct {
+		beyond              policy.BeyondHint
+		transient, throttle string
+	}{
+		{policy.HintFails, "opened a until 1h0m0s, settle a: hint too long", "cooling a until 1h0m0s, settle a: hint too long"},
+		{policy.HintWaits, "opened a until 1h0m0s, parked a until 1h", "cooling a until 1h0m0s, parked a until 1h"},
+		{policy.HintCapped, "opened a until 1m0s, parked a until 1m", "cooling a until 1m0s, parked a until 1m"},
+	} {
+		rule := exactly(2, sec, 1)
+		rule.MaxHint, rule.BeyondMaxHint, rule.MaxThrottleWait = time.Minute, tt.beyond, 2*time.Hour
+		cfg := scheduler.Config{Retry: rule, Breaker: strikes(1)}
+		s := newStage(t, cfg)
+		s.start(0, "a")
+		require.Contains(t, s.done(0, "a", hinting(bad, time.Hour)), tt.transient)
+		s = newStage(t, cfg)
+		s.start(0, "a")
+		require.Contains(t, s.done(0, "a", hinting(throttled, time.Hour)), tt.throttle)
+		require.Empty(t, s.submit(0, "b", scheduler.Entry{}))
+		require.Contains(t, []policy.Time{policy.Time(time.Minute), policy.Time(time.Hour)}, s.NextWake(), "the cooldown's end")
+	}
+}
+
 // S-R6: what forbids the next attempt is asked when one ends, as of the end of the wait; the budget is charged for a retry that
 // will be, and for no other.
 func TestBudgetIsAskedLast(t *testing.T) {

@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -9,63 +10,120 @@ import (
 	"github.com/toller-go/toller/scheduler"
 )
 
-// BenchmarkCore is the core alone: one job submitted, admitted and done, with a limit that does not bind, retries and a
-// breaker, while many others are queued behind a limit or parked.
+// BenchmarkCore is the core alone, with a limit that does not bind, retries and a breaker: one job submitted, another, which runs,
+// done, and the next in line admitted. What is queued is in the way: every job waits behind all that came before.
 func BenchmarkCore(b *testing.B) {
 	for _, c := range []struct {
-		name           string
-		keys           int
-		queued, parked int
+		name                 string
+		keys, queued, parked int
 	}{
 		{"keys=1", 1, 0, 0},
-		{"keys=10000", 10_000, 0, 0},
-		{"queued=1000000", 1, 1_000_000, 0},
-		{"parked=1000000", 1, 0, 1_000_000},
+		{"keys=10000", 10_000, 0, 0}, // each key is made for its job, and dropped after it
+		{"keys=10000/queued=10000", 10_000, 10_000, 0},
+		{"keys=1/queued=1000000", 1, 1_000_000, 0},
+		{"keys=10000/queued=1000000", 10_000, 1_000_000, 0},
+		{"keys=1/parked=1000000", 1, 0, 1_000_000},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			core := scheduler.New(scheduler.Config{
-				Workers: 2,
-				Limits:  []policy.Limit{{Name: "calls", Rate: policy.PerSecond(1e9), Burst: 1e9}},
-				Retry:   policy.Retry{MaxAttempts: 3},
-				Breaker: policy.Breaker{FailureThreshold: 5},
-			})
-			keys := make([]string, c.keys)
-			for i := range keys {
-				keys[i] = fmt.Sprint("key-", i)
+			o := newBenchOwner(c.keys)
+			crowd := make([]benchJob, c.queued+c.parked+1)
+			for i := range crowd[c.queued+1:] {
+				o.submit(&crowd[c.queued+1+i], time.Hour+time.Duration(i)*time.Millisecond)
 			}
-			now := policy.Time(1)
-			crowd(core, now, c.queued, c.parked)
-			entries := make([]scheduler.Entry, 1024)
+			for i := range crowd[:c.queued+1] {
+				o.submit(&crowd[i], 0)
+			}
+			free := new(benchJob)
 			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				e := &entries[i%len(entries)]
-				*e = scheduler.Entry{Key: keys[i%len(keys)], Priority: 1}
-				now += policy.Time(time.Microsecond)
-				core.Step(scheduler.Event{Kind: scheduler.Submit, At: now, Entry: e})
-				if effects := core.Effects(); len(effects) == 0 || effects[0].Kind != scheduler.Start {
-					b.Fatal("not started")
-				}
-				core.Step(scheduler.Event{Kind: scheduler.Done, At: now, Entry: e, Attempt: 1})
-				core.Effects()
+			for b.Loop() {
+				o.now += policy.Time(time.Microsecond)
+				o.submit(free, 0)
+				free = o.finish(b)
 			}
 		})
 	}
 }
 
-// crowd fills a core: with jobs that are ready and wait for their turn behind a key that nothing passes, and with jobs that
-// wait for an instant far away.
-func crowd(core *scheduler.Core, now policy.Time, queued, parked int) {
-	if queued > 0 {
-		core.Step(scheduler.Event{Kind: scheduler.Override, At: now, Key: "crowd", Mode: policy.ForcedOpen})
+// BenchmarkCoreParked is what a wait costs: each job is parked among the others, comes back, is admitted and done.
+func BenchmarkCoreParked(b *testing.B) {
+	for _, parked := range []int{1, 1_000_000} {
+		b.Run(fmt.Sprintf("parked=%d", parked), func(b *testing.B) {
+			o := newBenchOwner(1)
+			random := rand.New(rand.NewPCG(1, 1))
+			crowd := make([]benchJob, parked)
+			for i := range crowd {
+				o.submit(&crowd[i], time.Duration(random.Int64N(int64(time.Second))))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				for o.running == nil { // for the wake-up need not be a job's
+					o.now = o.core.NextWake()
+					o.core.Step(scheduler.Event{At: o.now})
+					o.take()
+				}
+				o.submit(o.finish(b), time.Duration(random.Int64N(int64(time.Second))))
+			}
+		})
 	}
-	entries := make([]scheduler.Entry, queued+parked)
-	for i := range entries {
-		entries[i].Key = "crowd"
-		if i >= queued {
-			entries[i].Terms = &scheduler.Terms{NotBefore: now.Add(time.Hour + time.Duration(i)*time.Millisecond)}
+}
+
+// benchJob is an entry, and its terms if it has some.
+type benchJob struct {
+	entry scheduler.Entry
+	terms scheduler.Terms
+}
+
+// benchOwner drives a core with one worker, whose keys take turns.
+type benchOwner struct {
+	core    *scheduler.Core
+	keys    []string
+	now     policy.Time
+	jobs    int       // submitted so far
+	running *benchJob // or nil
+}
+
+func newBenchOwner(keys int) *benchOwner {
+	o := &benchOwner{now: 1, core: scheduler.New(scheduler.Config{
+		Workers: 1,
+		Limits:  []policy.Limit{{Name: "calls", Rate: policy.PerSecond(1e9), Burst: 1e9}},
+		Retry:   policy.Retry{MaxAttempts: 3},
+		Breaker: policy.Breaker{FailureThreshold: 5},
+	})}
+	for i := range keys {
+		o.keys = append(o.keys, fmt.Sprint("key-", i))
+	}
+	return o
+}
+
+// submit hands in a job of the next key, which waits so long before it is ready.
+func (o *benchOwner) submit(job *benchJob, wait time.Duration) {
+	job.entry = scheduler.Entry{Owner: job, Key: o.keys[o.jobs%len(o.keys)]}
+	if wait > 0 {
+		job.terms = scheduler.Terms{NotBefore: o.now.Add(wait)}
+		job.entry.Terms = &job.terms
+	}
+	o.jobs++
+	o.core.Submit(o.now, &job.entry)
+	o.take()
+}
+
+// finish ends the job that runs, and returns it.
+func (o *benchOwner) finish(b *testing.B) *benchJob {
+	job := o.running
+	if job == nil {
+		b.Fatal("nothing runs")
+	}
+	o.running = nil
+	o.core.Done(o.now, &job.entry, 1, policy.Outcome{})
+	o.take()
+	return job
+}
+
+func (o *benchOwner) take() {
+	for _, effect := range o.core.Effects() {
+		if effect.Kind == scheduler.Start {
+			o.running = effect.Entry.Owner.(*benchJob)
 		}
-		core.Step(scheduler.Event{Kind: scheduler.Submit, At: now, Entry: &entries[i]})
-		core.Effects()
 	}
 }
 

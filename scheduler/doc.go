@@ -28,7 +28,8 @@
 // # Cost
 //
 // Submit, admission and the end of an attempt are O(1) for fresh jobs, O(log n) in the number of those that are parked,
-// come back or have a deadline: below a microsecond in all, with one key or 10,000, with a million jobs queued or parked
+// come back or have a deadline: below a microsecond in all, with one key or 10,000, with a million jobs in front or parked,
+// and half a microsecond more for one that is itself parked among a million
 // (go test -run '^$' -bench Core ./scheduler), and without an allocation. Changing a limit looks at every lane that has a
 // bucket of it. Memory is the caller's entries plus 24 bytes for each one that is parked or has a deadline, and one lane for
 // each key.

@@ -95,11 +95,11 @@ type Circuit struct {
 	generation uint32 // 4 billion transitions outlive every attempt
 	trips      int
 
-	flying    int     // attempts of this generation in flight
-	failures  int     // closed: failures in a row
-	recent    samples // closed: for the ratios; empty when there are none
-	ramp      int     // closed, after an outage: how many may be in flight; 0 once all may
-	rampUntil Time    // closed: when the ramp grows though nothing has succeeded
+	flying    int      // attempts of this generation in flight
+	failures  int      // closed: failures in a row
+	recent    *samples // closed: for the ratios; nil when there are none
+	ramp      int      // closed, after an outage: how many may be in flight; 0 once all may
+	rampUntil Time     // closed: when the ramp grows though nothing has succeeded
 
 	openUntil    Time    // open: when to probe; Never until a Reset
 	leases       []lease // half open: probes in flight, oldest first
@@ -115,7 +115,8 @@ type Circuit struct {
 func NewCircuit(b Breaker, full int, draw func() float64) Circuit {
 	c := Circuit{rule: b.withDefaults(), full: full, draw: draw}
 	if b.FailureRatio > 0 || b.SlowRatio > 0 {
-		c.recent = newSamples(c.rule.Window, c.rule.WindowTime)
+		recent := newSamples(c.rule.Window, c.rule.WindowTime)
+		c.recent = &recent
 	}
 	return c
 }
@@ -149,6 +150,9 @@ func (c *Circuit) SetFull(full int) {
 func (c *Circuit) FreshAt(now Time) Time {
 	if c.state != Closed || c.mode != Automatic || c.failures > 0 || c.ramp > 0 || c.failedProbes > 0 {
 		return Never
+	}
+	if c.recent == nil {
+		return now
 	}
 	return c.recent.emptyAt(now)
 }
@@ -256,7 +260,9 @@ func (c *Circuit) enter(s State) {
 	c.state = s
 	c.flying, c.failures, c.successes, c.ramp = 0, 0, 0, 0
 	c.leases = c.leases[:0]
-	c.recent.clear()
+	if c.recent != nil {
+		c.recent.clear()
+	}
 }
 
 // dropLease ends a lease, and reports whether there was one.

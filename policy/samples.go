@@ -2,7 +2,7 @@ package policy
 
 import "time"
 
-// samples counts recent outcomes, for ratios. It forgets by number or by age, or never when it is not used.
+// samples counts recent outcomes, for ratios. It forgets by number or by age.
 //
 // By number it remembers each of the last n. By age it keeps sums in ten slices, so what is forgotten is between nine
 // tenths and all of the window old.
@@ -10,7 +10,7 @@ type samples struct {
 	ring   []sample // by number: the last len(ring), oldest at next
 	next   int
 	slice  time.Duration // by age: length of a slice; 0: by number
-	sums   [sampleSlices]tally
+	sums   []tally
 	first  int64 // by age: number of the slice that sums[first%sampleSlices] holds; older ones are forgotten
 	latest int64 // by age: number of the slice that was added to last
 	total  tally
@@ -50,7 +50,7 @@ func (t *tally) sub(u tally) {
 // newSamples returns an empty memory of the last n outcomes, or of those in the last span when that is set.
 func newSamples(n int, span time.Duration) samples {
 	if span > 0 {
-		return samples{slice: max(1, span/sampleSlices)}
+		return samples{slice: max(1, span/sampleSlices), sums: make([]tally, sampleSlices)}
 	}
 	return samples{ring: make([]sample, n)}
 }
@@ -109,5 +109,6 @@ func (m *samples) forget(now Time) {
 // clear forgets everything.
 func (m *samples) clear() {
 	clear(m.ring)
-	m.next, m.sums, m.first, m.total = 0, [sampleSlices]tally{}, 0, tally{}
+	clear(m.sums)
+	m.next, m.first, m.total = 0, 0, tally{}
 }

@@ -31,10 +31,13 @@
 //
 // # Concurrency
 //
-// Everything in this package may be called from any goroutine, and from inside jobs. Two things can deadlock there:
-// awaiting a job of the same dispatcher while all its workers do the same, and closing the dispatcher with a context that
-// does not end. The scheduler has a goroutine of its own, and lends itself for one turn to a caller or worker who would only
-// wait, to one at a time. Functions, predicates, and the methods of errors and contexts are never called by it.
+// Everything in this package may be called from any goroutine, and from inside jobs. There, pass on the context that the
+// function was given: awaiting a job of the same dispatcher while all its workers do the same, and closing the dispatcher or
+// waiting for it to be idle, would be a deadlock, which the call then returns as [job.ErrDeadlock]. With another context that
+// cannot be told.
+//
+// The scheduler has a goroutine of its own, and lends itself for one turn to a caller or worker who would only wait, to one at a
+// time. Functions, predicates, and the methods of errors and contexts are never called by it.
 //
 // # Errors
 //

@@ -9,7 +9,8 @@
 // # Concurrency
 //
 // All methods of [Future] may be called from any goroutine. Awaiting, inside a job, another job of the same dispatcher
-// can deadlock: all workers may be taken by jobs that wait for jobs that wait for a worker.
+// can deadlock: all workers may be taken by jobs that wait for jobs that wait for a worker. With the context that the function
+// was given this is noticed, and told by [ErrDeadlock]; with another, the call hangs.
 //
 // # Errors
 //

@@ -276,6 +276,7 @@ func TestContextDoneTakesNothing(t *testing.T) {
 		failed := failure(t, future)
 		assert.ErrorIs(t, failed, job.ErrCanceled)
 		assert.ErrorIs(t, failed, why)
+		require.NoError(t, d.WaitIdle(context.Background())) // who was on the way to a worker has given back what it took
 		assert.Empty(t, line.all())
 		assert.Equal(t, 1.0, level(t, d))
 	})

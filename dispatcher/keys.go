@@ -21,7 +21,7 @@ type KeyConfig struct {
 	// Config.Limits, which must be PerKey. What jobs cost is the same for all keys, so DefaultCost, CostRequired and Settled are
 	// left out. SetRate and SetBurst do not change them. Defaults to Config.Limits.
 	Limits []policy.Limit
-	// Breaker is the key's own. Defaults to Config.Breaker.
+	// Breaker is the key's own, its WhenOpen included. Defaults to Config.Breaker.
 	Breaker *policy.Breaker
 }
 

@@ -80,6 +80,50 @@ func TestKeyLimits(t *testing.T) {
 	})
 }
 
+// S-B7: what becomes of jobs at an open circuit is said by the call, unless the dispatcher's breaker says otherwise, unless the
+// key's own does, unless the job's options do.
+func TestKeyWhenOpen(t *testing.T) {
+	own := func(choice policy.WhenOpen) dispatcher.KeyConfig {
+		return dispatcher.KeyConfig{Breaker: &policy.Breaker{FailureThreshold: 1, RecoveryTimeout: recovery, WhenOpen: choice}}
+	}
+	keys := map[string]dispatcher.KeyConfig{"by call": own(policy.ByCall), "fast": own(policy.FailFast), "waits": own(policy.Wait), "wide": {Workers: 9}}
+	for _, c := range []struct {
+		all     policy.WhenOpen
+		key     string
+		options []dispatcher.Option
+		do      bool
+		fast    bool
+	}{
+		{policy.ByCall, "fast", nil, false, true},
+		{policy.ByCall, "waits", nil, true, false},
+		{policy.Wait, "by call", nil, true, true},
+		{policy.FailFast, "by call", nil, false, false},
+		{policy.FailFast, "wide", nil, false, true},
+		{policy.Wait, "wide", nil, true, false},
+		{policy.Wait, "none", nil, true, false},
+		{policy.ByCall, "fast", []dispatcher.Option{dispatcher.WithWhenOpen(policy.Wait)}, false, false},
+		{policy.FailFast, "waits", []dispatcher.Option{dispatcher.WithWhenOpen(policy.FailFast)}, false, true},
+		{policy.ByCall, "waits", []dispatcher.Option{dispatcher.WithWhenOpen(policy.ByCall)}, true, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			rule := breaker(1)
+			rule.WhenOpen = c.all
+			d := open(t, dispatcher.Config{Breaker: rule, Keys: func(key string) dispatcher.KeyConfig { return keys[key] }})
+			trip(t, d, dispatcher.WithKey(c.key))
+			line := newTimeline()
+			options := append([]dispatcher.Option{dispatcher.WithKey(c.key)}, c.options...)
+			var err error
+			if c.do {
+				_, err = dispatcher.Do(t.Context(), d, line.marking(0, nil), options...)
+			} else {
+				_, err = await(t, submit(t, d, line.marking(0, nil), options...))
+			}
+			assert.Equal(t, c.fast, errors.Is(err, policy.ErrOpenCircuit), "%+v: %v", c, err)
+			assert.Equal(t, c.fast, line.now() == 0, "%+v: after %v", c, line.now())
+		})
+	}
+}
+
 // What makes no sense as a key's own limit is refused, all of it at once.
 func TestKeyLimitRefusals(t *testing.T) {
 	own := policy.Limit{Name: "own", Rate: policy.PerSecond(1), PerKey: true}

@@ -22,6 +22,7 @@ type spec struct {
 	timeout  time.Duration
 	retry    *policy.Retry // nil: Config.Retry
 	whenOpen policy.WhenOpen
+	said     bool // whenOpen is that of an option, and not of Config.Breaker
 }
 
 // asks reports whether s says anything that few jobs do.
@@ -60,7 +61,7 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 		s.retry = o.retry
 		return o.retry.Validate()
 	case optionWhenOpen:
-		s.whenOpen = o.whenOpen
+		s.whenOpen, s.said = o.whenOpen, true
 	case optionPriority:
 		s.priority = int(o.number)
 	case optionGroup:

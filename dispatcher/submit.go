@@ -78,7 +78,7 @@ func (h *header) init(ctx context.Context, d *Dispatcher, byCall policy.WhenOpen
 	h.d, h.ctx, h.watched = d, ctx, ctx.Done() != nil
 	deadline, announced := ctx.Deadline()
 	if len(options) == 0 && !announced && !d.costRequired {
-		h.entry.FailFast = cmp.Or(d.cfg.Breaker.WhenOpen, byCall) == policy.FailFast
+		h.choose(d.cfg.Breaker.WhenOpen, byCall, false)
 		return nil
 	}
 	s, err := d.apply(options)
@@ -86,7 +86,7 @@ func (h *header) init(ctx context.Context, d *Dispatcher, byCall policy.WhenOpen
 		return err
 	}
 	h.entry.Key, h.entry.Priority = s.key, int8(s.priority)
-	h.entry.FailFast = cmp.Or(s.whenOpen, byCall) == policy.FailFast
+	h.choose(s.whenOpen, byCall, s.said)
 	bound := time.Time{}
 	if !s.deadline.IsZero() && (!announced || s.deadline.Before(deadline)) {
 		deadline, announced, bound = s.deadline, false, s.deadline
@@ -102,6 +102,14 @@ func (h *header) init(ctx context.Context, d *Dispatcher, byCall policy.WhenOpen
 		h.ask(asked{terms: terms, timeout: cmp.Or(s.timeout, -1), bound: bound})
 	}
 	return nil
+}
+
+// choose says what becomes of the job at an open circuit. said means that an option has: then the key's own breaker has no say.
+func (h *header) choose(choice, byCall policy.WhenOpen, said bool) {
+	h.entry.FailFast = cmp.Or(choice, byCall) == policy.FailFast
+	if !said {
+		h.byCall = byCall
+	}
 }
 
 // ask notes what a submission has asked for.
@@ -148,6 +156,9 @@ func (d *Dispatcher) admitKey(h *header) error {
 			h.ask(asked{})
 		}
 		h.asked.terms.Rules = rules
+		if rules.Breaker != nil && h.byCall != policy.ByCall {
+			h.entry.FailFast = cmp.Or(rules.Breaker.WhenOpen, h.byCall) == policy.FailFast
+		}
 	}
 	admitted = true
 	return nil

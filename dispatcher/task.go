@@ -34,14 +34,15 @@ type header struct {
 	story *story       // guarded by mu; nil until there is something to tell
 	live  *liveContext // guarded by mu; of the first attempt, if somebody wanted to know its end
 
-	begun    uint32 // guarded by mu; the latest attempt whose function has been called
-	ended    bool   // guarded by mu; it has ended
-	idle     bool   // guarded by mu; the attempt in flight was called off before its function was called
-	admitted bool   // guarded by mu; of a Do: its caller is to run an attempt
-	byCaller bool   // a Do: its caller runs the attempts
-	watched  bool   // ctx can end
-	ending   ending // of the attempt that has ended: written by who ran it, read by the loop
-	watchPos int32  // guarded by watches.mu; index in watch
+	begun    uint32          // guarded by mu; the latest attempt whose function has been called
+	ended    bool            // guarded by mu; it has ended
+	idle     bool            // guarded by mu; the attempt in flight was called off before its function was called
+	admitted bool            // guarded by mu; of a Do: its caller is to run an attempt
+	byCaller bool            // a Do: its caller runs the attempts
+	watched  bool            // ctx can end
+	byCall   policy.WhenOpen // what its kind of call does at an open circuit, where the key's own breaker decides; ByCall where an option has
+	ending   ending          // of the attempt that has ended: written by who ran it, read by the loop
+	watchPos int32           // guarded by watches.mu; index in watch
 }
 
 // asked is what a submission has asked for besides. It is immutable.

@@ -16,7 +16,7 @@ type EventKind uint8
 
 // The kinds of events.
 const (
-	AttemptStarted    EventKind = iota + 1 // Job, Key, Attempt
+	AttemptStarted    EventKind = iota + 1 // Job, Key, Attempt; again for one that was called back before its function was called
 	AttemptEnded                           // and Err: what the function returned
 	JobWaiting                             // Job, Key; Until: for its backoff or delay
 	JobSettled                             // Job, Key, Attempt: how many there were; Err: as of its future

@@ -24,6 +24,7 @@ type loop struct {
 	quiet   []chan struct{}  // those who wait for quiet
 	vigils  []*vigil         // those who wait, in an attempt, for another job
 	closing bool             // Close or Stop has been called
+	recall  bool             // there may be attempts in flight that would not be admitted any more
 }
 
 // run is the scheduler goroutine. It ends when the dispatcher is closed and everything accepted is over.
@@ -68,6 +69,10 @@ func (d *Dispatcher) turn() {
 	d.sharing.wake(d)
 	for i := range effects {
 		d.carryOut(&effects[i])
+	}
+	if l.recall {
+		l.recall = false
+		d.recallUnwelcome()
 	}
 	clear(effects) // or an idle dispatcher would hold on to the jobs of its last turn
 	clear(l.batch)
@@ -143,6 +148,7 @@ func (d *Dispatcher) receiveEnd(h *header) {
 	switch h.ending {
 	case endedWell:
 	case neverBegan:
+		h.returned()
 		d.loop.core.Step(scheduler.Event{Kind: scheduler.Unstarted, At: d.loop.now, Entry: &h.entry, Attempt: n})
 		return
 	case endedBadly:
@@ -180,6 +186,7 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 		h.callOff(e.Attempt, h.signalCause(e.Reason))
 		d.loop.chores = append(d.loop.chores, h.tidy)
 	case scheduler.Opened:
+		d.loop.recall = true
 		if e.Entry != nil {
 			d.loop.causes[e.Key] = e.Entry.Owner.(jobTask).head().tell().last
 		}
@@ -191,7 +198,9 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 		}
 	case scheduler.Deadlock:
 		d.tellHopeless(e.Entry.Owner.(jobTask).head())
-	case scheduler.HalfOpened, scheduler.Parked, scheduler.Cooling:
+	case scheduler.Cooling:
+		d.loop.recall = true
+	case scheduler.HalfOpened, scheduler.Parked:
 	}
 }
 

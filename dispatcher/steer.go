@@ -8,8 +8,8 @@ import (
 	"github.com/toller-go/toller/scheduler"
 )
 
-// Pause starts no more attempts until Resume is called. What runs goes on, and jobs are still accepted. A dispatcher that is
-// being closed is not paused.
+// Pause starts no more attempts until Resume is called: once it has returned, no function is called. What runs goes on, and
+// jobs are still accepted. A dispatcher that is being closed is not paused.
 func (d *Dispatcher) Pause() {
 	d.ask(func() {
 		if !d.loop.closing {
@@ -84,6 +84,7 @@ func (d *Dispatcher) Snapshot() Snapshot {
 // step is an event about the whole. Loop only.
 func (d *Dispatcher) step(kind scheduler.EventKind) {
 	d.loop.core.Step(scheduler.Event{Kind: kind, At: d.loop.now})
+	d.loop.recall = true // if it was Pause or Stop
 }
 
 // cancel cancels a job, and answers at the end of the turn, when its future has been settled. Loop only.

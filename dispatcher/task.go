@@ -38,6 +38,7 @@ type header struct {
 	ended    bool            // guarded by mu; it has ended
 	idle     bool            // guarded by mu; the attempt in flight was called off before its function was called
 	admitted bool            // guarded by mu; of a Do: its caller is to run an attempt
+	recall   recall          // guarded by mu; of the attempt in flight
 	byCaller bool            // a Do: its caller runs the attempts
 	watched  bool            // ctx can end
 	byCall   policy.WhenOpen // what its kind of call does at an open circuit, where the key's own breaker decides; ByCall where an option has
@@ -233,8 +234,8 @@ func (h *header) fail(n uint32, err error, outcome policy.Outcome) {
 	h.end(n)
 }
 
-// begin returns the context of attempt n, or false when the job is not wanted any more (S-A7). It calls methods of the
-// caller's context, so it holds no lock meanwhile: the loop may want it.
+// begin returns the context of attempt n, or false when the job is not wanted any more (S-A7) or the attempt has been called
+// back. It calls methods of the caller's context, so it holds no lock meanwhile: the loop may want it.
 func (h *header) begin(n uint32) (context.Context, bool) {
 	if h.ctx.Err() != nil {
 		h.giveUp() // the watch on ctx may not have run yet, and without this the core would only try again
@@ -242,7 +243,10 @@ func (h *header) begin(n uint32) (context.Context, bool) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.story != nil && h.story.over != nil {
+	if h.story != nil && h.story.over != nil || h.recall != notRecalled {
+		if h.recall == recalled {
+			h.recall = handedBack
+		}
 		return nil, false
 	}
 	h.begun, h.ended = n, false

@@ -37,6 +37,34 @@ func TestUnstartedGivesBack(t *testing.T) {
 	}
 }
 
+// S-L1, S-L10: which of those that were admitted, should they not have started yet, are not to start any more.
+func TestUnwelcome(t *testing.T) {
+	o := newOwner(t, scheduler.Config{Workers: 9, Breaker: policy.Breaker{FailureThreshold: 1, RecoveryTimeout: 10 * time.Second}})
+	unwelcome := func() (names []any) {
+		o.Unwelcome(func(e *scheduler.Entry) { names = append(names, e.Owner) })
+		return names
+	}
+	x, y := jobOf("k", "x"), jobOf("k", "y")
+	require.Equal(t, "x z y a b", o.turn(0, submit(x), submit(y), submit(jobOf("k", "a")), submit(jobOf("k", "b")), submit(jobOf("o", "z"))))
+	require.Empty(t, unwelcome())
+	o.turn(0, refused(x, 5*time.Second))
+	require.Equal(t, []any{"y", "a", "b"}, unwelcome(), "the key cools down")
+	o.turn(5*time.Second - 1)
+	require.Equal(t, []any{"y", "a", "b"}, unwelcome())
+	o.turn(5 * time.Second)
+	require.Empty(t, unwelcome())
+	o.turn(6*time.Second, fails(y))
+	require.Equal(t, []any{"a", "b"}, unwelcome(), "its circuit is open")
+	o.turn(16 * time.Second)
+	require.Empty(t, unwelcome(), "and tested")
+	o.turn(16*time.Second, scheduler.Event{Kind: scheduler.Pause})
+	require.Equal(t, []any{"z", "a", "b"}, unwelcome())
+	o.turn(16*time.Second, scheduler.Event{Kind: scheduler.Resume})
+	require.Empty(t, unwelcome())
+	o.turn(16*time.Second, scheduler.Event{Kind: scheduler.Stop})
+	require.Equal(t, []any{"z", "a", "b"}, unwelcome())
+}
+
 // S-L2: each limit is asked for what the job costs of it, and of no other.
 func TestEveryLimitIsAskedForItsOwnCost(t *testing.T) {
 	for _, limits := range [][]policy.Limit{

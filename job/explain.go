@@ -60,9 +60,9 @@ func (w Wait) write(b *strings.Builder) {
 }
 
 // Explain says what the job waits for and until when (S-O3). It asks the dispatcher, which takes no longer than a turn of its
-// loop. Of a zero Future it is the zero Explanation.
+// loop. Of a nil or zero Future it is the zero Explanation.
 func (f *Future[T]) Explain() Explanation {
-	if f.owner == nil {
+	if f == nil || f.owner == nil {
 		return Explanation{}
 	}
 	return f.owner.ExplainJob()

@@ -52,7 +52,7 @@ func (s State) String() string {
 }
 
 // Future is the answer of a job that may still be under way. It comes from a dispatcher; a zero Future belongs to no job and
-// never settles.
+// never settles. A nil one, of a submission that was refused perhaps, is as if its job had ended with [ErrNilFuture].
 //
 // There may be millions of them, and most are asked for nothing but their result: so it is small, and whoever wants to be told
 // makes an audience.
@@ -82,16 +82,30 @@ type Owner interface {
 	AttendJob(ctx context.Context, hopeless func()) (leave func())
 }
 
-// ID returns the job's number within its dispatcher; zero for a zero Future.
+// ID returns the job's number within its dispatcher; zero for a nil or zero Future.
 func (f *Future[T]) ID() ID {
-	if f.owner == nil {
+	if f == nil || f.owner == nil {
 		return 0
 	}
 	return f.owner.JobID()
 }
 
 // Done returns a channel that is closed when the job is settled. It is always the same channel.
-func (f *Future[T]) Done() <-chan struct{} { return f.listen().done }
+func (f *Future[T]) Done() <-chan struct{} {
+	if f == nil {
+		return over
+	}
+	return f.listen().done
+}
+
+// over is the Done of a nil Future.
+var over = closed()
+
+func closed() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
 
 // listen returns the audience, which there is from now on.
 func (f *Future[T]) listen() *audience {
@@ -115,6 +129,9 @@ func (f *Future[T]) settled() bool {
 
 // Result returns what Await would, without waiting. ok is false while the job is not settled.
 func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive // ok says whether the pair (value, err) exists, so it comes last
+	if f == nil {
+		return value, ErrNilFuture, true
+	}
 	switch f.state.Load() {
 	case uint32(Succeeded):
 		return f.value, nil, true
@@ -127,10 +144,14 @@ func (f *Future[T]) Result() (value T, err error, ok bool) { //nolint:revive // 
 
 // State returns where the job stands, without waiting.
 func (f *Future[T]) State() State {
-	if !f.settled() {
+	switch {
+	case f == nil:
+		return Failed
+	case !f.settled():
 		return Pending
+	default:
+		return State(f.state.Load())
 	}
-	return State(f.state.Load())
 }
 
 // Cancel ends the job if it is not over, and says what it found. The future is settled when Cancel returns, with an

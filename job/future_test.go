@@ -267,6 +267,21 @@ func TestZeroFuture(t *testing.T) {
 	})
 }
 
+// A nil future, of a submission whose error nobody looked at, has ended with an error that says so; nothing panics or hangs.
+func TestNilFuture(t *testing.T) {
+	var f *job.Future[string]
+	_, err := f.Await(t.Context())
+	require.ErrorIs(t, err, job.ErrNilFuture)
+	_, err, ok := f.Result()
+	require.True(t, ok)
+	require.ErrorIs(t, err, job.ErrNilFuture)
+	<-f.Done()
+	require.Equal(t, job.Failed, f.State())
+	require.Equal(t, job.AlreadySettled, f.Cancel())
+	require.Zero(t, f.ID())
+	require.Zero(t, f.Explain())
+}
+
 func TestCanceledText(t *testing.T) {
 	for want, c := range map[string]job.Canceled{
 		"already settled": job.AlreadySettled, "never ran": job.NeverRan, "between attempts": job.BetweenAttempts,

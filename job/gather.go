@@ -17,7 +17,8 @@ type Result[T any] struct {
 // ErrNoFutures is what [First] returns when it was given none.
 var ErrNoFutures = errors.New("job: no futures")
 
-// ErrNilFuture is the result of a future that is nil, because its submission was refused perhaps.
+// ErrNilFuture is the result of a future that is nil, because its submission was refused perhaps and nobody looked at the
+// error.
 var ErrNilFuture = errors.New("job: nil future")
 
 // All waits for all jobs and returns their values, in the order of futures. The error is nil or joins those of the jobs that

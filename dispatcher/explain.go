@@ -2,12 +2,13 @@ package dispatcher
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/scheduler"
 )
 
-// ExplainJob says what the job waits for.
+// ExplainJob says what the job waits for, and how its attempts have failed.
 func (h *header) ExplainJob() job.Explanation {
 	// When the dispatcher has ended, so has the job.
 	e := job.Explanation{ID: h.id, Dispatcher: h.d.name, Key: h.entry.Key, State: scheduler.Settled.String()}
@@ -17,6 +18,8 @@ func (h *header) ExplainJob() job.Explanation {
 		if h.entry.State() == scheduler.Detached {
 			e.State = scheduler.Settled.String() // for all who have its future
 		}
+		history := h.tell().history
+		e.History = job.History{First: slices.Clone(history.First), Last: slices.Clone(history.Last)} // ours goes on
 		for _, w := range h.d.loop.core.Explain(&h.entry) {
 			e.Waits = append(e.Waits, h.explain(w))
 		}

@@ -2,11 +2,13 @@ package dispatcher_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/toller-go/toller/dispatcher"
 	"github.com/toller-go/toller/job"
@@ -42,11 +44,11 @@ func TestExplain(t *testing.T) {
 		says(`job 6 (key "e") of dispatcher "batch" is waiting: it waits for its delay to be over, in 1m0s`,
 			submit(t, d, line.marking(0, nil), dispatcher.WithKey("e"), dispatcher.WithDelay(time.Minute)))
 		retried := submit(t, d, script(line, policy.Transient(errBackend)), dispatcher.WithKey("f"))
-		says(`job 7 (key "f") of dispatcher "batch" is waiting after 1 attempt: it waits for its backoff to be over, in 1m0s`, retried)
+		says(`job 7 (key "f") of dispatcher "batch" is waiting after 1 attempt (backend says no): it waits for its backoff to be over, in 1m0s`, retried)
 		says(`job 8 (key "f") of dispatcher "batch" is queued: it waits for the circuit of key "f", in 30s (or a probe that succeeds, Reset, ForceClosed)`,
 			submit(t, d, line.marking(0, nil), dispatcher.WithKey("f")))
 		throttled := submit(t, d, script(line, policy.Throttled(errBackend, 20*time.Minute)), dispatcher.WithKey("g"))
-		says(`job 9 (key "g") of dispatcher "batch" is settled after 1 attempt`, throttled)
+		says(`job 9 (key "g") of dispatcher "batch" is settled after 1 attempt (backend says no)`, throttled)
 		d.Pause()
 		says(`job 10 (key "g") of dispatcher "batch" is queued: it waits for the dispatcher, which is paused (or Resume); and for the cooldown of key "g", whose server was sent too much, in 20m0s`,
 			submit(t, d, line.marking(0, nil), dispatcher.WithKey("g")))
@@ -57,6 +59,35 @@ func TestExplain(t *testing.T) {
 		running.Cancel()
 		says(`job 1 (key "a") of dispatcher "batch" is settled after 1 attempt`, running)
 		assert.Equal(t, job.Explanation{}, new(job.Future[int]).Explain())
+	})
+}
+
+// What is known of a job that keeps failing: how each attempt ended, as of the call.
+func TestExplainTellsTheHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Name: "failing", Retry: exact(20, time.Second)})
+		failing := submit(t, d, newTimeline().marking(100*time.Millisecond, policy.Transient(errBackend)))
+		explained := func(after time.Duration) job.Explanation {
+			time.Sleep(after)
+			synctest.Wait()
+			return failing.Explain()
+		}
+		early := explained(500 * time.Millisecond)
+		assert.Equal(t, `job 1 of dispatcher "failing" is waiting after 1 attempt (backend says no): it waits for its backoff to be over, in 600ms`, early.String())
+		assert.Len(t, early.History.First, 1)
+		eight := explained(7500 * time.Millisecond)
+		nine := explained(1500 * time.Millisecond)
+		assert.Equal(t, 9, nine.Attempts)
+		for numbers, said := range map[[8]int]job.History{{1, 2, 3, 4, 5, 6, 7, 8}: eight.History, {1, 2, 3, 4, 6, 7, 8, 9}: nine.History} {
+			list := slices.Concat(said.First, said.Last)
+			require.Len(t, list, 8)
+			for i, f := range list { // what has been said is not changed by what comes later
+				want := job.Failure{N: numbers[i], At: time.Duration(numbers[i])*1100*time.Millisecond - time.Second, Took: 100 * time.Millisecond, Error: f.Error}
+				assert.Equal(t, want, f)
+				assert.ErrorIs(t, f.Error, errBackend)
+			}
+		}
+		failing.Cancel()
 	})
 }
 

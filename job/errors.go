@@ -197,6 +197,16 @@ func (h *History) Add(f Failure) {
 	h.Last = append(h.Last, f)
 }
 
+// latest returns how the last of the failed attempts ended; nil when there is none.
+func (h *History) latest() error {
+	for _, end := range [][]Failure{h.Last, h.First} {
+		if n := len(end); n > 0 {
+			return end[n-1].Error
+		}
+	}
+	return nil
+}
+
 func plural(n int, word string) string {
 	if n == 1 {
 		return word

@@ -11,9 +11,10 @@ type Explanation struct {
 	ID         ID
 	Dispatcher string
 	Key        string
-	State      string // "queued", "waiting" (for an instant), "running", or "settled"
-	Attempts   int    // started so far
-	Waits      []Wait // all of it must come true; empty when the job runs or is over
+	State      string  // "queued", "waiting" (for an instant), "running", or "settled"
+	Attempts   int     // started so far
+	Waits      []Wait  // all of it must come true; empty when the job runs or is over
+	History    History // of the attempts that have failed so far
 }
 
 // Wait is one thing that a job waits for.
@@ -27,7 +28,7 @@ type Wait struct {
 
 // String returns a sentence such as
 //
-//	job 7 (key "gpt") of dispatcher "batch" is queued after 1 attempt: it waits for limit "tokens" (3 of the 50 it costs), in 4.7s (or SetRate, SetBurst)
+//	job 7 (key "gpt") of dispatcher "batch" is queued after 1 attempt (overloaded): it waits for limit "tokens" (3 of the 50 it costs), in 4.7s (or SetRate, SetBurst)
 func (e Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "job %d", e.ID)
@@ -37,6 +38,9 @@ func (e Explanation) String() string {
 	fmt.Fprintf(&b, " of dispatcher %q is %s", e.Dispatcher, e.State)
 	if e.Attempts > 0 {
 		fmt.Fprintf(&b, " after %d %s", e.Attempts, plural(e.Attempts, "attempt"))
+	}
+	if last := e.History.latest(); last != nil {
+		fmt.Fprintf(&b, " (%v)", last)
 	}
 	for i, w := range e.Waits {
 		if i == 0 {
@@ -59,8 +63,8 @@ func (w Wait) write(b *strings.Builder) {
 	}
 }
 
-// Explain says what the job waits for and until when (S-O3). It asks the dispatcher, which takes no longer than a turn of its
-// loop. Of a nil or zero Future it is the zero Explanation.
+// Explain says what the job waits for and until when, and how its attempts have failed (S-O3). It asks the dispatcher, which takes
+// no longer than a turn of its loop; once that has been closed, all it says is that the job is settled. Of a nil or zero Future it is the zero Explanation.
 func (f *Future[T]) Explain() Explanation {
 	if f == nil || f.owner == nil {
 		return Explanation{}

@@ -54,7 +54,8 @@ type Snapshot struct {
 	scheduler.Snapshot
 }
 
-// LogValue returns the counts, and a group for each limit and for each key that something is the matter with, for log/slog.
+// LogValue returns the counts, and a group for each limit and for each key that something is the matter with or that a person has
+// taken in hand, for log/slog.
 func (s Snapshot) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("dispatcher", s.Name), slog.Int("queued", s.Queued), slog.Int("waiting", s.Waiting), slog.Int("running", s.Running), slog.Bool("paused", s.Paused),
@@ -63,9 +64,15 @@ func (s Snapshot) LogValue() slog.Value {
 		attrs = append(attrs, slog.Group("limit "+l.Name, slog.Float64("level", l.Level), slog.Int("waiting", l.Waiting)))
 	}
 	for _, k := range s.Keys {
-		if k.Circuit != policy.Closed || k.Cooling > 0 {
-			attrs = append(attrs, slog.Group("key "+k.Key, slog.String("circuit", k.Circuit.String()), slog.Duration("cooling", k.Cooling), slog.Int("queued", k.Queued)))
+		byHand := k.Mode != policy.Automatic
+		if k.Circuit == policy.Closed && k.Cooling == 0 && !byHand {
+			continue
 		}
+		about := []any{slog.String("circuit", k.Circuit.String()), slog.Duration("cooling", k.Cooling), slog.Int("queued", k.Queued)}
+		if byHand {
+			about = append(about, slog.String("by hand", k.Mode.String()))
+		}
+		attrs = append(attrs, slog.Group("key "+k.Key, about...))
 	}
 	return slog.GroupValue(attrs...)
 }

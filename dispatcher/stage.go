@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
@@ -25,6 +26,9 @@ type stage[A, In, Out any] struct {
 	held    map[int]Item[A, Out]      // by number: over, and waiting for those before them; nil: they are yielded as they come
 	read    int                       // elements read
 	yielded int                       // elements yielded
+
+	reading  time.Duration // how long the source took for the latest element
+	yielding time.Duration // how long the consumer took for the latest item
 }
 
 // flight is one element under way.
@@ -35,31 +39,46 @@ type flight[A, Out any] struct {
 	job    *header // nil when it was not accepted
 }
 
-// run goes on until everything has been yielded or the loop is left, with which ctx ends.
+// run goes on until everything has been yielded or the loop is left, with which ctx ends. It reads one element for each that it
+// yields, so that a slow consumer finds the window full and not, time and again, used up.
 func (s *stage[A, In, Out]) run(ctx context.Context, cancel context.CancelCauseFunc, window int) {
 	s.under = make(map[job.ID]flight[A, Out])
+	var over []job.ID // settled, and not looked at
 	for {
-		var over []job.ID
+		if s.room(window) && (len(over) == 0 || s.sourceKeepsUp()) && !s.launch(ctx) {
+			return
+		}
+		if len(over) == 0 {
+			over = s.outbox.take()
+		}
 		switch {
-		case s.read-s.yielded < window && !s.ended:
-			if !s.launch(ctx) {
+		case len(over) > 0:
+			if !s.finish(over[0]) {
 				return
 			}
-			over = s.outbox.take() // reading and submitting may take their time; what is there goes on meanwhile
+			over = over[1:]
+		case s.room(window):
 		case len(s.under) > 0:
 			over = s.wait(ctx, cancel)
 		default:
 			return
 		}
-		for _, id := range over {
-			f := s.under[id]
-			delete(s.under, id)
-			f.item.Value, f.item.Err, _ = f.future.Result()
-			if !s.emit(f.number, f.item) {
-				return
-			}
-		}
 	}
+}
+
+// room reports whether one more element may be read.
+func (s *stage[A, In, Out]) room(window int) bool { return s.read-s.yielded < window && !s.ended }
+
+// sourceKeepsUp reports whether the source is no slower than the consumer. Only then does what is there to be yielded wait for
+// it: behind a slow source it would be held back for longer than it need be.
+func (s *stage[A, In, Out]) sourceKeepsUp() bool { return s.reading <= s.yielding }
+
+// finish emits a job that is settled. It reports false when the loop has been left.
+func (s *stage[A, In, Out]) finish(id job.ID) bool {
+	f := s.under[id]
+	delete(s.under, id)
+	f.item.Value, f.item.Err, _ = f.future.Result()
+	return s.emit(f.number, f.item)
 }
 
 // wait waits for elements to be over. When that would be for ever, all that are under way are canceled.
@@ -87,8 +106,7 @@ func (s *stage[A, In, Out]) wait(ctx context.Context, cancel context.CancelCause
 // been left.
 func (s *stage[A, In, Out]) emit(number int, item Item[A, Out]) bool {
 	if s.held == nil {
-		s.yielded++
-		return s.yield(item)
+		return s.hand(item)
 	}
 	s.held[number] = item
 	for {
@@ -97,11 +115,19 @@ func (s *stage[A, In, Out]) emit(number int, item Item[A, Out]) bool {
 			return true
 		}
 		delete(s.held, s.yielded)
-		s.yielded++
-		if !s.yield(item) {
+		if !s.hand(item) {
 			return false
 		}
 	}
+}
+
+// hand yields one item, and reports whether more are wanted.
+func (s *stage[A, In, Out]) hand(item Item[A, Out]) bool {
+	s.yielded++
+	begin := time.Now()
+	wanted := s.yield(item)
+	s.yielding = time.Since(begin)
+	return wanted
 }
 
 // launch reads one element and submits it, if there is one. It reports false when the loop has been left.
@@ -110,7 +136,9 @@ func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
 		s.ended = true
 		return true
 	}
+	begin := time.Now()
 	from, ok := s.next()
+	s.reading = time.Since(begin)
 	if !ok {
 		s.ended = true
 		return true

@@ -13,6 +13,8 @@ type Item[In, Out any] struct {
 	In    In
 	Value Out
 	Err   error // nil, or why there is no Value: a [*job.Error], or the error of the submission
+
+	tap *tap // of the stage it comes from; nil when that is none
 }
 
 // Spec is what may differ from element to element of a [Map]. The zero Spec says nothing; what it says beats the
@@ -82,7 +84,10 @@ func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn fu
 
 // Then is the next stage of a pipeline: it runs fn for each value that [Map], or another Then, yields, on any dispatcher, with
 // limits and a window of its own. Its items have the index and the element of the first stage. One that failed before is
-// passed on with its error, and fn does not see it. To leave the loop over the last stage cancels what is under way in all.
+// passed on with its error, and fn does not see it. What a later stage must know of an earlier one travels in the values.
+//
+// To leave the loop over the last stage cancels what is under way in all. When a stage's ctx ends, or its dispatcher is closed, no
+// more is read from the source of the first, and what has been read comes out of the last, with an error unless it was through.
 //
 // Everything else is as with Map.
 func Then[A, In, Out any](ctx context.Context, d *Dispatcher, items iter.Seq[Item[A, In]], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[A, Out]] {

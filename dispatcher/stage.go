@@ -19,7 +19,8 @@ type stage[A, In, Out any] struct {
 	options []Option
 	next    func() (Item[A, In], bool)
 	yield   func(Item[A, Out]) bool
-	ended   bool // nothing more is read
+	ended   bool // nothing more comes from the source
+	tap     tap
 	outbox  outbox
 
 	under   map[job.ID]flight[A, Out] // read, and under way
@@ -133,6 +134,9 @@ func (s *stage[A, In, Out]) hand(item Item[A, Out]) bool {
 // launch reads one element and submits it, if there is one. It reports false when the loop has been left.
 func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
 	if ctx.Err() != nil {
+		s.tap.close()
+	}
+	if s.tap.dry() {
 		s.ended = true
 		return true
 	}
@@ -143,13 +147,14 @@ func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
 		s.ended = true
 		return true
 	}
-	f := flight[A, Out]{number: s.read, item: Item[A, Out]{Index: from.Index, In: from.In, Err: from.Err}}
+	s.tap.connect(from.tap)
+	f := flight[A, Out]{number: s.read, item: Item[A, Out]{Index: from.Index, In: from.In, Err: from.Err, tap: &s.tap}}
 	s.read++
 	if from.Err == nil {
 		f.item.Err = s.submit(ctx, from.Value, &f)
 	}
 	if errors.Is(f.item.Err, ErrClosed) && from.Err == nil {
-		s.ended = true
+		s.tap.close()
 	}
 	if f.item.Err != nil {
 		return s.emit(f.number, f.item)

@@ -8,6 +8,10 @@ import "github.com/toller-go/toller/policy"
 // A job that lacks something of what keys share holds the line for what it has to wait for longest: for the rest of this turn
 // that is kept from all whose turn comes later (S-A5). Those who need nothing of it pass.
 func (c *Core) admit() {
+	if c.occupied == 0 && c.claim.entry == nil && len(c.pools) == 0 {
+		c.line = policy.Never
+		return // nobody who could start waits
+	}
 	for _, pool := range c.pools {
 		pool.returned(c)
 	}

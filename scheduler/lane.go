@@ -122,7 +122,9 @@ func (c *Core) reviveLane(l *lane) {
 	l.retired, l.number = false, c.laneSeq
 	c.laneSeq++
 	l.circuit.Renew()
-	l.cool = policy.Cooldown{}
+	if l.cool.Until() > 0 {
+		l.cool = policy.Cooldown{}
+	}
 	if len(l.own) > 0 {
 		var own KeyRules
 		if l.rules != nil {

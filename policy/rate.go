@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -85,3 +86,19 @@ func (r Rate) valid() bool {
 		return false
 	}
 }
+
+// Over returns how many tokens come in over so long a time: none when blocked, and infinitely many when unlimited. A negative
+// time is none.
+func (r Rate) Over(d time.Duration) float64 {
+	switch {
+	case r.kind == rateUnlimited:
+		return math.Inf(1)
+	case r.kind != ratePer || d <= 0:
+		return 0
+	default:
+		return r.amount * (float64(d) / float64(r.span))
+	}
+}
+
+// Slower reports whether fewer tokens come in at r than at s.
+func (r Rate) Slower(s Rate) bool { return r.Over(time.Hour) < s.Over(time.Hour) }

@@ -35,7 +35,7 @@ var schedulerRoom = room{
 	name: "scheduler",
 	pure: true,
 	may: func(target string) bool {
-		return slices.Contains(purePackages, target) || within(target, module+"policy")
+		return slices.Contains(purePackages, target) || target == module+"policy"
 	},
 	only: map[string]*regexp.Regexp{
 		// Instants are policy.Time, told by the caller; only lengths come from package time.
@@ -51,7 +51,7 @@ var policyRoom = room{
 		return std(target) && !slices.ContainsFunc(impurePackages, func(root string) bool { return within(target, root) })
 	},
 	only: map[string]*regexp.Regexp{
-		// To classify errors and answers one must name them; nothing here may wait, dial or send.
+		// To classify errors and answers (policy/api) one must name them; nothing here may wait, dial or send.
 		"context":  regexp.MustCompile(`^(Canceled|DeadlineExceeded)$`),
 		"net":      regexp.MustCompile(`Error$|^Err`),
 		"net/http": regexp.MustCompile(`^(Header|ParseTime|CanonicalHeaderKey|TimeFormat)$|^Status|^Err`),
@@ -109,11 +109,12 @@ func TestWallCheck(t *testing.T) {
 		{
 			name: "scheduler's imports", room: schedulerRoom,
 			src: "import (\n\t\"sync\"\n\t\"math/rand/v2\"\n\t\"github.com/panjf2000/ants/v2\"\n\t_ \"net\"\n" +
-				"\t\"github.com/toller-go/toller/job\"\n\t\"C\"\n)",
+				"\t\"github.com/toller-go/toller/job\"\n\t\"C\"\n\t\"github.com/toller-go/toller/policy/api\"\n)",
 			want: []string{
 				"3: scheduler may not import sync", "4: scheduler may not import math/rand/v2",
 				"5: scheduler may not import github.com/panjf2000/ants/v2", "6: scheduler may not import net",
 				"7: scheduler may not import github.com/toller-go/toller/job", "8: scheduler may not import C",
+				"9: scheduler may not import github.com/toller-go/toller/policy/api",
 			},
 		},
 		{

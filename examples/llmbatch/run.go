@@ -16,6 +16,7 @@ import (
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
 )
 
 const (
@@ -151,8 +152,8 @@ func (b *batch) settle(item dispatcher.Item[batchfile.Item, chat.Answer]) bool {
 	if pending(item.Err) {
 		return true
 	}
-	var refused *chat.Error
-	if errors.As(item.Err, &refused) && (refused.Class == chat.OutOfMoney || refused.Class == chat.BadKey) {
+	var refused *api.Error
+	if errors.As(item.Err, &refused) && (refused.Class == api.OutOfMoney || refused.Class == api.BadKey) {
 		b.stop(exitPaused, refused.Error()) // no other prompt would fare better
 		return true
 	}
@@ -184,14 +185,14 @@ func recordOf(item dispatcher.Item[batchfile.Item, chat.Answer]) batchfile.Recor
 		record.Response = &batchfile.Response{StatusCode: item.Value.Status, RequestID: item.Value.RequestID, Body: item.Value.Body}
 		return record
 	}
-	var refused *chat.Error
+	var refused *api.Error
 	if errors.As(item.Err, &refused) && refused.Status >= 300 && refused.Status < 600 {
 		record.Response = &batchfile.Response{StatusCode: refused.Status, RequestID: refused.RequestID, Body: refused.Body}
 		return record
 	}
 	record.Error = &batchfile.Failure{Code: "failed", Message: reasonOf(item.Err)}
 	if refused != nil { // no answer, or one whose status is not to be believed
-		record.Error.Code = string(refused.Class)
+		record.Error.Code = refused.Class.String()
 	}
 	return record
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
 	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy/api"
 )
 
 // tally counts what a run does. Its methods may be called from any goroutine.
@@ -75,11 +76,11 @@ func (t *tally) begin(prompts int) {
 // attempt counts the end of one attempt.
 func (t *tally) attempt(ctx context.Context, answer chat.Answer, err error) {
 	attempt, _ := job.AttemptFrom(ctx)
-	var refused *chat.Error
-	throttled := errors.As(err, &refused) && refused.Class == chat.Throttled
+	var refused *api.Error
+	throttled := errors.As(err, &refused) && refused.Class == api.Throttled
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if refused != nil && refused.Class == chat.Unsent {
+	if refused != nil && refused.Class == api.Unsent {
 		t.unsent++
 	} else {
 		t.sent = true
@@ -97,8 +98,8 @@ func (t *tally) attempt(ctx context.Context, answer chat.Answer, err error) {
 	case err != nil:
 		t.counts.Errors++
 	default:
-		t.counts.PromptTokens += answer.Usage.PromptTokens
-		t.counts.CompletionTokens += answer.Usage.CompletionTokens
+		t.counts.PromptTokens += answer.Usage.Input
+		t.counts.CompletionTokens += answer.Usage.Output
 	}
 }
 

@@ -3,16 +3,15 @@ package chat
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
 )
 
 // defaultMaxBody bounds the body of an answer, in bytes: a server must not be able to fill our memory.
@@ -56,15 +55,15 @@ type Answer struct {
 	Status    int
 	RequestID string // the server's own; empty when it names none
 	Body      []byte // as it came
-	Usage     Usage
+	Usage     api.Usage
 }
 
-// Complete posts body, byte for byte, and returns the answer, or an [*Error] marked for the dispatcher. It blocks until
+// Complete posts body, byte for byte, and returns the answer, or an [*api.Error] marked for the dispatcher. It blocks until
 // the whole answer is there or ctx ends.
 func (c *Client) Complete(ctx context.Context, body []byte) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL+"/chat/completions", bytes.NewReader(body))
 	if err != nil {
-		return Answer{}, policy.Fatal(&Error{Class: BadRequest, Err: err})
+		return Answer{}, policy.Fatal(&api.Error{Meaning: api.Meaning{Class: api.BadRequest}, Err: err})
 	}
 	req.GetBody = nil // or net/http might send it again on its own, past every limit
 	req.Header.Set("Content-Type", "application/json")
@@ -81,34 +80,28 @@ func (c *Client) Complete(ctx context.Context, body []byte) (Answer, error) {
 		return Answer{}, transportError(fmt.Errorf("the answer broke off: %w", err))
 	}
 	if int64(len(text)) > c.maxBody {
-		return Answer{}, policy.Fatal(&Error{Class: BadAnswer, Status: resp.StatusCode, Err: fmt.Errorf("the answer is longer than %d bytes", c.maxBody)})
+		m := api.Meaning{Class: api.BadAnswer, Status: resp.StatusCode}
+		return Answer{}, policy.Fatal(&api.Error{Meaning: m, Err: fmt.Errorf("the answer is longer than %d bytes", c.maxBody)})
 	}
 	return judge(resp, text)
 }
 
-// transportError is the error of an attempt that got no answer.
-func transportError(err error) error {
-	class := Ambiguous
-	switch {
-	case neverSent(err):
-		class = Unsent
-	case errors.Is(err, context.Canceled):
-		return err // the run ends: nobody is to blame
+// judge says what an answer means. One that was withheld for its content is an answer like any other: it was paid for, and there
+// is no better one.
+func judge(resp *http.Response, text []byte) (Answer, error) {
+	m := api.Read(api.Answer{Status: resp.StatusCode, Header: resp.Header, Body: text, Shape: api.Choices, Received: time.Now()})
+	if m.Class == api.OK || m.Class == api.Filtered && m.Status/100 == 2 {
+		return Answer{Status: m.Status, RequestID: m.RequestID, Body: text, Usage: m.Usage}, nil
 	}
-	return policy.Transient(&Error{Class: class, Err: err})
+	return Answer{}, m.Mark(&api.Error{Meaning: m, Body: text})
 }
 
-// neverSent reports whether err is one of making the connection: the name, the dial, or the handshake.
-func neverSent(err error) bool {
-	var (
-		dns         *net.DNSError
-		op          *net.OpError
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		alert       tls.AlertError
-	)
-	return errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" ||
-		errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
-		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") || // net/http has no error for these two
-		strings.Contains(err.Error(), "TLS handshake timeout")
+// transportError is the error of an attempt that got no answer.
+func transportError(err error) error {
+	sent := !api.NeverSent(err)
+	if sent && errors.Is(err, context.Canceled) {
+		return err // the run ends: nobody is to blame
+	}
+	m := api.Broken(sent)
+	return m.Mark(&api.Error{Meaning: m, Err: err})
 }

@@ -19,9 +19,26 @@ import (
 	"time"
 
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
 )
 
 const request = `{"model":"m",  "messages":[{"role":"user","content":"Grüße, <b>&amp;\u2028 "}]}`
+
+const completion = `{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4o-mini","choices":[{"index":0,` +
+	`"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],` +
+	`"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}`
+
+const embedding = `{"object":"list","data":[{"embedding":[0.1]}]}`
+
+// outcomeOf is what the dispatcher makes of an error.
+func outcomeOf(err error) policy.Outcome { return (&policy.Retry{MaxAttempts: 2}).Classify(err) }
+
+// The outcomes that an error may ask for.
+var (
+	final     = policy.Outcome{Verdict: policy.VerdictNeutral}
+	unbilled  = policy.Outcome{Verdict: policy.VerdictNeutral, Unbilled: true}
+	transient = policy.Outcome{Verdict: policy.VerdictFailure, Retry: true}
+)
 
 // clientOf is a client with the key sk-secret. It gives up its connections before the server of the test is closed.
 func clientOf(t *testing.T, baseURL string) *Client {
@@ -41,12 +58,12 @@ func serve(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *Client) {
 	return ts, clientOf(t, ts.URL+"/v1")
 }
 
-// classOf is the class of an error that Complete has returned, and "" for one of our own.
-func classOf(err error) Class {
-	if e, ok := errors.AsType[*Error](err); ok {
+// classOf is the class of an error that Complete has returned, and api.OK for one that it has passed on.
+func classOf(err error) api.Class {
+	if e, ok := errors.AsType[*api.Error](err); ok {
 		return e.Class
 	}
-	return ""
+	return api.OK
 }
 
 // hijack takes the connection over; what arrived of the request has been read.
@@ -80,8 +97,53 @@ func TestComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Status != 200 || got.RequestID != "req_1" || string(got.Body) != completion || got.Usage != (Usage{9, 3}) {
+	if got.Status != 200 || got.RequestID != "req_1" || string(got.Body) != completion || got.Usage != (api.Usage{Input: 9, Output: 3}) {
 		t.Errorf("%+v, body %s", got, got.Body)
+	}
+}
+
+// What an answer means is told by package api; here it is asked, with all that it needs to know.
+func TestMeaning(t *testing.T) {
+	const date, later = "Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:30 GMT"
+	tests := []struct {
+		name    string
+		status  int
+		headers []string
+		body    string
+		class   api.Class
+		out     policy.Outcome
+	}{
+		{"a throttle", 429, []string{"Retry-After", later, "Date", date}, "", api.Throttled,
+			policy.Outcome{Verdict: policy.VerdictNeutral, Retry: true, Throttled: true, Hinted: true, Hint: 30 * time.Second, Unbilled: true}},
+		{"money", 429, nil, `{"error":{"code":"insufficient_quota"}}`, api.OutOfMoney, policy.Outcome{Verdict: policy.VerdictUnusable, Unbilled: true}},
+		{"no completion", 200, nil, embedding, api.BadAnswer, transient},
+		{"half of one", 200, nil, completion[:60], api.BadAnswer, transient},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				for i := 0; i < len(test.headers); i += 2 {
+					w.Header().Set(test.headers[i], test.headers[i+1])
+				}
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.body)
+			})
+			_, err := client.Complete(t.Context(), []byte(request))
+			got, ok := errors.AsType[*api.Error](err)
+			if !ok || got.Class != test.class || got.Status != test.status || string(got.Body) != test.body || outcomeOf(err) != test.out {
+				t.Errorf("%v: %+v", err, outcomeOf(err))
+			}
+		})
+	}
+}
+
+// An answer that was withheld is recorded as what it is.
+func TestWithheldIsAnAnswer(t *testing.T) {
+	const withheld = `{"choices":[{"finish_reason":"content_filter"}],"usage":{"prompt_tokens":9}}`
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, withheld) })
+	got, err := client.Complete(t.Context(), []byte(request))
+	if err != nil || string(got.Body) != withheld || got.Usage != (api.Usage{Input: 9}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -101,7 +163,7 @@ func TestNoKeyNoHeader(t *testing.T) {
 
 func TestBadURL(t *testing.T) {
 	_, err := clientOf(t, "http://exa mple").Complete(t.Context(), []byte(request))
-	if classOf(err) != BadRequest || outcomeOf(err) != final {
+	if classOf(err) != api.BadRequest || outcomeOf(err) != final {
 		t.Errorf("%v: %+v", err, outcomeOf(err))
 	}
 }
@@ -124,8 +186,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 					http.Redirect(w, r, to, status)
 				})
 				_, err := client.Complete(t.Context(), []byte(request))
-				refused, ok := errors.AsType[*Error](err)
-				if !ok || refused.Class != BadRequest || refused.Status != status || outcomeOf(err) != final {
+				refused, ok := errors.AsType[*api.Error](err)
+				if !ok || refused.Class != api.BadRequest || refused.Status != status || outcomeOf(err) != unbilled {
 					t.Errorf("%v: %+v", err, outcomeOf(err))
 				}
 				if n := followed.Load(); n != 0 {
@@ -154,7 +216,7 @@ func TestBodyCap(t *testing.T) {
 	for _, n := range []int64{most + 1, 50 * most} {
 		size.Store(n)
 		_, err := client.Complete(t.Context(), []byte(request))
-		if classOf(err) != BadAnswer || outcomeOf(err).Retry || !strings.Contains(err.Error(), "longer than 1000 bytes") {
+		if classOf(err) != api.BadAnswer || outcomeOf(err).Retry || !strings.Contains(err.Error(), "longer than 1000 bytes") {
 			t.Errorf("%d bytes: %v, %+v", n, err, outcomeOf(err))
 		}
 	}
@@ -164,49 +226,49 @@ func TestTransportErrors(t *testing.T) {
 	tests := []struct {
 		name    string
 		handler http.HandlerFunc
-		class   Class
+		class   api.Class
 	}{
 		{"reset after the request", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			conn, _ := hijack(w)
 			_ = conn.(*net.TCPConn).SetLinger(0)
 			conn.Close()
-		}, Ambiguous},
+		}, api.Ambiguous},
 		{"closed after the request", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			conn, _ := hijack(w)
 			conn.Close()
-		}, Ambiguous},
+		}, api.Ambiguous},
 		{"broke off in the head", func(w http.ResponseWriter, r *http.Request) {
 			conn, buf := hijack(w)
 			_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nContent-Le")
 			_ = buf.Flush()
 			conn.Close()
-		}, Ambiguous},
+		}, api.Ambiguous},
 		{"shorter than it says", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(completion)))
 			_, _ = io.WriteString(w, completion[:40])
-		}, Ambiguous},
+		}, api.Ambiguous},
 		{"chunks without an end", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, completion) // a whole one, as far as anybody can see
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
-		}, Ambiguous},
+		}, api.Ambiguous},
 		{"not HTTP", func(w http.ResponseWriter, r *http.Request) {
 			conn, buf := hijack(w)
 			_, _ = buf.WriteString("220 mail.example ESMTP\r\n")
 			_ = buf.Flush()
 			conn.Close()
-		}, Ambiguous},
+		}, api.Ambiguous},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, client := serve(t, test.handler)
 			_, err := client.Complete(t.Context(), []byte(request))
 			if classOf(err) != test.class || outcomeOf(err) != transient {
-				t.Errorf("class %q, %+v: %v", classOf(err), outcomeOf(err), err)
+				t.Errorf("class %v, %+v: %v", classOf(err), outcomeOf(err), err)
 			}
-			if e, ok := errors.AsType[*Error](err); ok && (e.Status != 0 || e.Err == nil || e.Body != nil) {
+			if e, ok := errors.AsType[*api.Error](err); ok && (e.Status != 0 || e.Err == nil || e.Body != nil) {
 				t.Errorf("an answer where there was none: %+v", e)
 			}
 			if strings.Contains(err.Error(), "sk-secret") {
@@ -221,8 +283,10 @@ func TestRefusedIsUnsent(t *testing.T) {
 	url := ts.URL
 	ts.Close()
 	_, err := clientOf(t, url).Complete(t.Context(), []byte(request))
-	if classOf(err) != Unsent || outcomeOf(err) != transient {
-		t.Errorf("class %q, %+v: %v", classOf(err), outcomeOf(err), err)
+	want := transient
+	want.Unbilled = true
+	if classOf(err) != api.Unsent || outcomeOf(err) != want {
+		t.Errorf("class %v, %+v: %v", classOf(err), outcomeOf(err), err)
 	}
 }
 
@@ -255,11 +319,11 @@ func TestContext(t *testing.T) {
 	tests := []struct {
 		name  string
 		ends  error
-		class Class
+		class api.Class
 		out   policy.Outcome
 	}{
-		{"canceled", context.Canceled, "", final},
-		{"timeout of the attempt", context.DeadlineExceeded, Ambiguous, transient},
+		{"canceled", context.Canceled, api.OK, final},
+		{"timeout of the attempt", context.DeadlineExceeded, api.Ambiguous, transient},
 	}
 	for _, test := range tests {
 		for _, where := range []string{"before the head", "in the body"} {
@@ -279,7 +343,7 @@ func TestContext(t *testing.T) {
 				_, err := client.Complete(endsAfter(t.Context(), arrived, test.ends), []byte(request))
 				<-gone
 				if !errors.Is(err, test.ends) || classOf(err) != test.class || outcomeOf(err) != test.out {
-					t.Errorf("class %q, %+v: %v", classOf(err), outcomeOf(err), err)
+					t.Errorf("class %v, %+v: %v", classOf(err), outcomeOf(err), err)
 				}
 			})
 		}
@@ -390,8 +454,8 @@ func TestNothingIsSentAgain(t *testing.T) {
 				if reads {
 					want = 1
 				}
-				if classOf(err) != Ambiguous || outcomeOf(err) != transient {
-					t.Errorf("call %d: class %q: %v", n, classOf(err), err)
+				if classOf(err) != api.Ambiguous || outcomeOf(err) != transient {
+					t.Errorf("call %d: class %v: %v", n, classOf(err), err)
 				}
 				if received != before+want || conns != connsBefore {
 					t.Errorf("call %d: sent again, %d requests on %d new connections", n, received-before, conns-connsBefore)
@@ -437,8 +501,8 @@ func TestNothingIsRepeatedOnAnotherConnection(t *testing.T) {
 			}
 			continue
 		}
-		if classOf(err) != Ambiguous || outcomeOf(err) != transient {
-			t.Errorf("class %q: %v", classOf(err), err)
+		if classOf(err) != api.Ambiguous || outcomeOf(err) != transient {
+			t.Errorf("class %v: %v", classOf(err), err)
 		}
 		if n := hits.Load(); n != answered {
 			t.Errorf("%d requests arrived, want the %d that were answered", n, answered)
@@ -509,7 +573,7 @@ func TestBodyIsTheCallers(t *testing.T) {
 	})
 	body := []byte(request)
 	for range 3 {
-		if _, err := client.Complete(t.Context(), body); classOf(err) != Server {
+		if _, err := client.Complete(t.Context(), body); classOf(err) != api.Server {
 			t.Error(err)
 		}
 	}

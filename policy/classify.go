@@ -43,13 +43,13 @@ type Outcome struct {
 // Classify says what the end of an attempt means. A nil err is a success. Otherwise the first of these that applies
 // decides (S-R10):
 //
-//  1. StopOn(err) is true, or err is marked [Fatal], [Neutral] or [Unusable]: not tried again.
+//  1. StopOn(err) is true, or err is marked [Fatal], [Failed], [Neutral] or [Unusable]: not tried again.
 //  2. err is marked [Transient] or [Throttled], or On(err) is true: tried again.
 //  3. err is one of the well-known transient errors, see [IsTransient]: tried again.
 //  4. Anything else is not tried again.
 //
 // Whether it is tried again and what the breaker learns are separate questions: an unmarked error is a failure of the
-// backend, as is a transient one; Fatal, Neutral, Throttled and context.Canceled are neutral.
+// backend, as is a transient one and one marked Failed; Fatal, Neutral, Throttled and context.Canceled are neutral.
 //
 // A nil err is not asked for its result. One that is [Retry.Unwanted] is to be classified as an error instead, marked
 // [Transient], which a dispatcher makes of it (job.ResultError): a failure of the backend, tried again unless StopOn
@@ -93,6 +93,8 @@ func classifyMark(err error) Outcome {
 		out.Verdict, out.Retry, out.Throttled = VerdictNeutral, true, true
 	case markUnusable:
 		out.Verdict = VerdictUnusable
+	case markFailed:
+		out.Verdict = VerdictFailure
 	case markFatal, markNeutral:
 		out.Verdict = VerdictNeutral
 	}
@@ -104,7 +106,7 @@ func markOf(err error) (*markedError, bool) { return errors.AsType[*markedError]
 // isFinal reports whether err carries a mark that On must not overrule.
 func isFinal(err error) bool {
 	m, ok := markOf(err)
-	return ok && (m.mark == markFatal || m.mark == markNeutral || m.mark == markUnusable)
+	return ok && (m.mark == markFatal || m.mark == markFailed || m.mark == markNeutral || m.mark == markUnusable)
 }
 
 // IsTransient reports whether err, unmarked, is one of the well-known errors that may pass: a connection refused, reset

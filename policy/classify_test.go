@@ -71,6 +71,7 @@ func TestClassify(t *testing.T) {
 		{name: "transient without a hint", err: policy.TransientAfter(errPlain, policy.NoHint), want: transient, onSaysYes: true},
 		{name: "negative hint", err: policy.TransientAfter(errPlain, -5*s), want: transient, onSaysYes: true},
 		{name: "fatal", err: policy.Fatal(errPlain), want: neutral},
+		{name: "failed", err: policy.Failed(errPlain), want: failed},
 		{name: "neutral", err: policy.Neutral(errPlain), want: neutral},
 		{name: "unusable", err: policy.Unusable(errPlain), want: unusable},
 		{name: "throttled", err: policy.Throttled(errPlain, 2*s), want: hinted(throttled, 2*s), onSaysYes: true},
@@ -112,6 +113,10 @@ func TestClassify(t *testing.T) {
 		// A mark beats the kind of the error below it.
 		{name: "fatal reset", err: policy.Fatal(syscall.ECONNRESET), want: neutral},
 		{name: "neutral timeout", err: policy.Neutral(context.DeadlineExceeded), want: neutral},
+		{name: "failed reset", err: policy.Failed(syscall.ECONNRESET), want: failed},
+		{name: "failed timeout", err: policy.Failed(context.DeadlineExceeded), want: failed},
+		{name: "failed over throttled", err: policy.Failed(policy.Throttled(errPlain, s)), want: failed},
+		{name: "failed beside a timeout", err: errors.Join(context.DeadlineExceeded, policy.Failed(errPlain)), want: failed},
 		{name: "transient canceled", err: policy.Transient(context.Canceled), want: transient, onSaysYes: true},
 		{name: "unusable refused", err: policy.Unusable(syscall.ECONNREFUSED), want: unusable},
 	} {

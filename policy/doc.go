@@ -2,8 +2,8 @@
 // small machines.
 //
 // The rules are [Limit], [Retry] and [Breaker]; the zero value of each means "off", and [TollerLimit], [TollerRetry] and
-// [TollerBreaker] are Toller's defaults. The marks [Transient], [Fatal], [Throttled], [Unusable] and [Neutral] let a job say
-// what its error means, and [Retry.Classify] turns an error into the [Outcome] on which every decision rests.
+// [TollerBreaker] are Toller's defaults. The marks [Transient], [Fatal], [Throttled], [Unusable], [Failed] and [Neutral] let a
+// job say what its error means, and [Retry.Classify] turns an error into the [Outcome] on which every decision rests.
 //
 // The machines are [Bucket], [Circuit] and [Cooldown]. They own no clock and no generator: whoever drives them tells
 // them the time and, where chance is wanted, the random number. The same calls therefore always give the same answers.

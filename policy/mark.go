@@ -14,6 +14,7 @@ const (
 	markThrottled
 	markUnusable
 	markNeutral
+	markFailed
 )
 
 // markedError carries a mark beside the error it is put on. The outermost mark of a chain counts.
@@ -56,6 +57,11 @@ func Throttled(err error, after time.Duration) error { return marked(err, markTh
 // of money: the key's circuit opens until it is reset (see [Breaker]), even where no breaker is configured. The job that
 // met it fails; others of the key that would wait for the circuit then wait for the reset. A nil err stays nil.
 func Unusable(err error) error { return marked(err, markUnusable, NoHint) }
+
+// Failed marks err as a failure of the backend that is not to be followed by another attempt, whatever it wraps: a connection
+// that broke when half of the answer had been passed on, say. The job fails, and the breaker counts a failure. A nil err stays
+// nil.
+func Failed(err error) error { return marked(err, markFailed, NoHint) }
 
 // unbilledError says that the server has not charged for the attempt. It goes together with any mark.
 type unbilledError struct{ error }

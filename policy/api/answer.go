@@ -86,8 +86,8 @@ func (m *Meaning) heed(h http.Header) {
 //   - [Throttled] cools the key down, for Hint if there is one, and is tried again;
 //   - [OutOfMoney] and [BadKey] make the key unusable until somebody resets it;
 //   - what may be tried again is transient, with Hint as a floor, and a failure to the breaker;
-//   - what is transient by its class, but not to be tried again because the server says so, stays without a mark, and is a failure
-//     to the breaker all the same, provided that err is not by itself one that policy.IsTransient knows;
+//   - what is transient by its class, but not to be tried again because the server says so, or the caller by taking Retry away, is
+//     a failure to the breaker all the same;
 //   - the others say nothing about the backend, and are final.
 //
 // Besides, what was certainly not billed is marked as such. A nil err stays nil, and that of an [OK] is returned as it is.
@@ -102,6 +102,7 @@ func (m Meaning) Mark(err error) error {
 	case m.Retry:
 		err = policy.TransientAfter(err, m.Hint)
 	case m.Class.transient():
+		err = policy.Failed(err)
 	case m.Class == Filtered:
 		err = policy.Neutral(err)
 	default:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -231,6 +232,11 @@ func TestMarks(t *testing.T) {
 				}
 			}
 		}
+	}
+	broken := api.Broken(true)
+	broken.Retry = false // one attempt too many
+	if got := outcomeOf(broken.Mark(syscall.ECONNRESET)); got != (policy.Outcome{Verdict: policy.VerdictFailure}) {
+		t.Errorf("a reset that is not to be tried again: %+v", got)
 	}
 	m := api.Meaning{Class: api.Server, Retry: true, Hint: time.Second}
 	if got := outcomeOf(m.Mark(&api.Error{Meaning: m})); got != hinted(transient, time.Second) {

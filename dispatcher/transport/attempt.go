@@ -1,0 +1,145 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
+)
+
+// errDelivered ends an attempt that comes after the caller has been given an answer, because somebody wanted another: it is
+// too late for that.
+var errDelivered = errors.New("transport: the caller has an answer already")
+
+// attempt is the function of the job: one request, and what comes back.
+func (c *Call) attempt(ctx context.Context) (struct{}, error) {
+	if !c.renew() {
+		return struct{}{}, policy.Failed(errDelivered)
+	}
+	x := exchange{c: c}
+	within, cancel := context.WithCancelCause(ctx)
+	x.cancel = cancel
+	defer cancel(nil)
+	if limit := c.t.cfg.AnswerTimeout; limit > 0 {
+		x.timer = time.AfterFunc(limit, func() { cancel(ErrAnswerTimeout) })
+		defer x.timer.Stop()
+	}
+	return struct{}{}, x.run(within)
+}
+
+// exchange is one attempt.
+type exchange struct {
+	c      *Call
+	cancel context.CancelCauseFunc // ends the context of the request
+	timer  *time.Timer             // of AnswerTimeout; nil without
+	how    progress
+}
+
+// run sends the request, and returns what the dispatcher is to know.
+func (x *exchange) run(ctx context.Context) error {
+	c := x.c
+	req, err := x.request(ctx)
+	if err != nil {
+		return policy.Fatal(&api.Error{Meaning: api.Meaning{Class: api.BadRequest, Billed: api.BilledNo}, Err: err})
+	}
+	sent := c.t.learner.send(c)
+	resp, err := c.t.cfg.Base.RoundTrip(req)
+	if err != nil {
+		return x.broken(ctx, err)
+	}
+	if resp.Body == nil { // as net/http puts up with it
+		resp.Body = http.NoBody
+	}
+	resp.Request = c.req
+	c.t.learner.hear(sent, resp.Header)
+	return x.receive(ctx, resp)
+}
+
+// request is the request of this attempt. It has no GetBody: with one, net/http would send it again by itself when a connection
+// that was kept turns out to be dead, past every limit.
+func (x *exchange) request(ctx context.Context) (*http.Request, error) {
+	c := x.c
+	body, err := c.body.next()
+	if err != nil {
+		return nil, err
+	}
+	req := c.req.WithContext(x.how.watch(ctx))
+	req.Header, req.GetBody = c.header, nil
+	switch {
+	case body != nil:
+		req.Body, req.ContentLength = body, c.body.length
+	case replayed(req.Method):
+		req.Body = nothing{}
+	}
+	return req, nil
+}
+
+// nothing is the body of a request that has none. With it net/http does not take the request for one that it may send again.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+func (nothing) Close() error             { return nil }
+
+// replayed reports whether net/http would send a request without a body again by itself, because of its method.
+func replayed(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	default:
+		return false
+	}
+}
+
+// hideIdempotency writes the names of headers that make net/http send a request without a body again by itself as it does not
+// expect them. To servers, they are the same.
+func hideIdempotency(h http.Header) {
+	for _, name := range [][2]string{{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"}} {
+		if values := h[name[0]]; len(values) > 0 {
+			delete(h, name[0])
+			h[name[1]] = values
+		}
+	}
+}
+
+// broken is the error of an attempt that got no answer, or not all of it.
+func (x *exchange) broken(ctx context.Context, err error) error {
+	c := x.c
+	if cause := context.Cause(ctx); cause == ErrAnswerTimeout || cause == ErrIdleTimeout { //nolint:errorlint // set here, as it is
+		err = cause
+	}
+	if c.t.direct && x.how.untried() && ctx.Err() == nil {
+		// It did not come to a connection: net/http does not like the request itself.
+		m := api.Meaning{Class: api.BadRequest, Billed: api.BilledNo, Hint: policy.NoHint}
+		return m.Mark(&api.Error{Meaning: m, Err: err})
+	}
+	m := api.Broken(!x.how.neverSent() && !api.NeverSent(err))
+	if m.Class == api.Ambiguous {
+		c.ambiguous++
+		if most := c.t.cfg.MaxAmbiguous; !c.repeat || most != NoBound && c.ambiguous > most {
+			m.Retry = false
+		}
+	}
+	return m.Mark(&api.Error{Meaning: m, Err: err})
+}
+
+// settle says what the attempt has really cost, as far as somebody knows.
+func (x *exchange) settle(ctx context.Context, m api.Meaning) {
+	c := x.c
+	if c.t.cfg.Actual == nil || m.Billed == api.BilledNo {
+		return // and then the dispatcher refunds it all
+	}
+	attempt, ok := job.AttemptFrom(ctx)
+	if !ok {
+		return
+	}
+	for _, cost := range c.t.cfg.Actual(c, m) {
+		if err := attempt.Settle(cost.Limit, cost.Tokens); err != nil {
+			c.t.notice(Notice{Kind: NotSettled, Detail: err.Error()})
+		}
+	}
+}

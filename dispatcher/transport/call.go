@@ -1,0 +1,215 @@
+package transport
+
+import (
+	"crypto/rand"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
+)
+
+// Call is one request that goes through a [Transport], as the functions of a [Config] see it. It is theirs while they run.
+type Call struct {
+	t      *Transport
+	req    *http.Request // as it was given
+	header http.Header   // what the attempts send; not changed after prepare
+	body   body
+	ready  chan struct{} // closed when resp is there
+
+	shaped bool
+	shape  api.Shape    // if shaped
+	said   *api.Request // what the body says; nil until somebody asks
+	tokens api.Estimate // by a Tokens; zero without
+	key    string
+	costs  []dispatcher.Cost
+	repeat bool // Repeatable
+
+	ambiguous int // attempts that ended so; the running attempt's, and there is one at a time
+
+	mu   sync.Mutex
+	resp *http.Response // guarded by mu; what the caller gets
+	last *http.Response // guarded by mu; the answer of the latest attempt, if it was not a good one
+	gone bool           // guarded by mu; the caller does not wait any more
+}
+
+func (t *Transport) newCall(req *http.Request) *Call {
+	c := &Call{t: t, req: req, ready: make(chan struct{})}
+	c.body.init(req)
+	return c
+}
+
+// Request returns the request as it was given to RoundTrip. It must not be changed, nor its body be read.
+func (c *Call) Request() *http.Request { return c.req }
+
+// Body returns the body of the request; nil if it has none, or one that is longer than Config.MaxRequest. It must not be
+// changed. The first call may read it, and blocks while that takes.
+func (c *Call) Body() []byte {
+	c.body.load(c.t.cfg.MaxRequest)
+	return c.body.data
+}
+
+// Shape returns what a good answer looks like.
+func (c *Call) Shape() api.Shape {
+	if !c.shaped {
+		c.shape, c.shaped = c.t.cfg.Shape(c), true
+	}
+	return c.shape
+}
+
+// Says returns what the body of the request says of its cost; the zero value if there is none to be seen.
+func (c *Call) Says() api.Request {
+	if c.said == nil {
+		c.said = new(api.Request)
+		if data := c.Body(); len(data) > 0 {
+			*c.said = api.ReadRequest(c.Shape(), data)
+		}
+	}
+	return *c.said
+}
+
+// Model returns the model that the request is for: by its body, or else by its path; empty if neither names one.
+func (c *Call) Model() string {
+	if model := c.Says().Model; model != "" {
+		return model
+	}
+	return api.ModelOf(c.req.URL.Path)
+}
+
+// prepare finds out all that the attempts and the dispatcher need to know, and returns the options of the submission.
+func (c *Call) prepare() ([]dispatcher.Option, error) {
+	if c.req.URL == nil {
+		return nil, errors.New("transport: the request has no URL")
+	}
+	cfg := &c.t.cfg
+	c.header = c.headers()
+	if again, err := strconv.Atoi(c.req.Header.Get("X-Stainless-Retry-Count")); err == nil && again > 0 {
+		c.t.notice(Notice{Kind: StackedRetries, Detail: c.req.URL.Host})
+	}
+	c.key = cfg.Key(c)
+	options := make([]dispatcher.Option, 0, 8)
+	options = append(options, dispatcher.WithKey(c.key))
+	if cfg.Cost != nil {
+		c.costs = cfg.Cost(c)
+		for _, cost := range c.costs {
+			options = append(options, dispatcher.WithCost(cost.Limit, cost.Tokens))
+		}
+	}
+	if cfg.Options != nil {
+		options = append(options, cfg.Options(c)...)
+	}
+	c.Shape()
+	c.repeat = cfg.Repeatable(c)
+	if !c.body.any {
+		hideIdempotency(c.header)
+	}
+	if err := c.body.prepare(cfg.MaxRequest); err != nil {
+		return nil, err
+	}
+	if c.body.single {
+		c.t.notice(Notice{Kind: SingleAttempt, Detail: c.req.URL.Host})
+		options = append(options, dispatcher.WithRetry(policy.Retry{}))
+	}
+	return options, nil
+}
+
+// headers is a copy of the request's own: an attempt may outlive the call, which the caller learns only from the body of its
+// answer.
+func (c *Call) headers() http.Header {
+	h := c.req.Header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	stripSecrets(c.req, h)
+	if c.t.cfg.IdempotencyKey && c.req.Method == http.MethodPost && len(h["Idempotency-Key"]) == 0 {
+		h["Idempotency-Key"] = []string{rand.Text()}
+	}
+	return h
+}
+
+// deliver gives the caller its answer. It reports false if nobody waits any more, and then the answer is still the attempt's.
+func (c *Call) deliver(resp *http.Response) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return false
+	}
+	c.resp = resp
+	close(c.ready)
+	return true
+}
+
+// hold keeps an answer that was not a good one. It is the caller's if there is no other attempt.
+func (c *Call) hold(resp *http.Response) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = resp
+}
+
+// renew notes that another attempt begins. It reports false if the caller has been given an answer already.
+func (c *Call) renew() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = nil
+	return c.resp == nil
+}
+
+// conclude is what RoundTrip returns: what has been delivered; or how the job has ended.
+func (c *Call) conclude(result func() error) (*http.Response, error) {
+	c.mu.Lock()
+	resp, last := c.resp, c.last
+	c.gone = true
+	c.mu.Unlock()
+	if resp != nil {
+		return resp, nil
+	}
+	err := result()
+	var ended *job.Error
+	if last != nil && c.req.Context().Err() == nil && errors.As(err, &ended) && !calledOff(ended) {
+		last.Request = withFailure(c.req, ended)
+		return last, nil
+	}
+	return nil, &Error{Err: err}
+}
+
+// calledOff reports whether a job has ended because somebody did not want it any more, so that its last answer does not matter.
+func calledOff(err *job.Error) bool {
+	return errors.Is(err.Reason, job.ErrCanceled) || errors.Is(err.Reason, job.ErrAborted) || errors.Is(err.Reason, job.ErrNotStarted)
+}
+
+// shapeOf is the default of Config.Shape.
+func shapeOf(c *Call) api.Shape {
+	if c.req.Method != http.MethodPost {
+		return api.Any
+	}
+	return api.ShapeOf(c.req.URL.Path)
+}
+
+// repeatable is the default of Config.Repeatable.
+func repeatable(c *Call) bool {
+	switch c.req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	default:
+		return c.Shape() != api.Any || len(c.header["Idempotency-Key"]) > 0
+	}
+}
+
+// streams is the default of Config.Streams.
+func streams(c *Call, resp *http.Response) bool {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case err == nil && (kind == "text/event-stream" || kind == "application/x-ndjson" || kind == "application/jsonl" || kind == "multipart/x-mixed-replace"):
+		return true
+	case strings.HasSuffix(c.req.URL.Path, ":streamGenerateContent"):
+		return true
+	default:
+		return c.said != nil && c.said.Stream && kind != "application/json"
+	}
+}

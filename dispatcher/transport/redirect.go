@@ -1,0 +1,46 @@
+package transport
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// secrets are headers that are for one host alone, in their canonical form.
+var secrets = []string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"}
+
+// stripSecrets takes the secrets of the first request out of the headers of one that follows a redirect to another host, or from
+// https to http. http.Client does that with Authorization alone, and not when it goes to a subdomain.
+func stripSecrets(req *http.Request, h http.Header) {
+	origin := req
+	for origin.Response != nil && origin.Response.Request != nil {
+		origin = origin.Response.Request
+	}
+	if origin == req || origin.URL == nil || sameHost(origin.URL, req.URL) {
+		return
+	}
+	for _, name := range secrets {
+		if slices.Equal(h[name], origin.Header[name]) {
+			delete(h, name)
+		}
+	}
+}
+
+func sameHost(from, to *url.URL) bool {
+	return hostPort(from) == hostPort(to) && (from.Scheme != "https" || to.Scheme == "https")
+}
+
+// hostPort is where a URL goes. Ports that go without saying are said.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}

@@ -1,0 +1,127 @@
+package transport
+
+import (
+	"io"
+	"sync"
+	"time"
+
+	"github.com/toller-go/toller/policy/api"
+)
+
+// stream is the body of an answer that is passed on while it comes. It may be read by one goroutine and closed by another.
+type stream struct {
+	from  io.ReadCloser
+	idle  idle
+	over  chan struct{} // closed when there is nothing more to come, or nobody wants it
+	ahead []byte        // read before; the reader's
+	seen  int           // of ahead, what watch has seen; the reader's
+
+	mu    sync.Mutex
+	watch *api.Stream // guarded by mu; nil if nobody looks
+	ended bool        // guarded by mu; over is closed
+	err   error       // guarded by mu; why the stream broke off; nil if it came to its end or was closed
+}
+
+// body is the stream as the body of an answer: one to be written to as well, if protocols were switched.
+func (s *stream) body() io.ReadCloser {
+	if w, ok := s.from.(io.Writer); ok {
+		return struct {
+			io.ReadCloser
+			io.Writer
+		}{s, w}
+	}
+	return s
+}
+
+// Read passes on what there is, and waits for more no longer than IdleTimeout.
+func (s *stream) Read(p []byte) (int, error) {
+	if len(s.ahead) > 0 {
+		n := copy(p, s.ahead)
+		s.look(s.ahead[min(s.seen, n):n])
+		s.seen = max(0, s.seen-n)
+		s.ahead = s.ahead[n:]
+		return n, nil
+	}
+	s.idle.start()
+	n, err := s.from.Read(p)
+	if s.idle.stop() && err != nil {
+		err = ErrIdleTimeout
+	}
+	s.look(p[:n])
+	if err != nil {
+		s.finish(err)
+	}
+	return n, err
+}
+
+// Close ends it.
+func (s *stream) Close() error {
+	err := s.from.Close()
+	s.finish(nil)
+	return err
+}
+
+func (s *stream) look(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watch != nil && len(p) > 0 {
+		_, _ = s.watch.Write(p)
+	}
+}
+
+// finish notes that the stream is over, and why if it broke off.
+func (s *stream) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended = true
+	if err != io.EOF { //nolint:errorlint // as readers compare it
+		s.err = err
+	}
+	close(s.over)
+}
+
+func (s *stream) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// end returns how the stream has ended, as far as it has: what it was billed, what failed in it, and why it broke off.
+func (s *stream) end() (usage api.Usage, m api.Meaning, failed bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watch != nil {
+		usage = s.watch.Usage()
+		m, _, failed = s.watch.Failure()
+	}
+	return usage, m, failed, s.err
+}
+
+// idle ends an exchange when nothing comes for too long while somebody waits for it.
+type idle struct {
+	timer *time.Timer // nil without a bound
+	after time.Duration
+}
+
+// idle returns one that is not running.
+func (x *exchange) idle() idle {
+	after := x.c.t.cfg.IdleTimeout
+	if after <= 0 {
+		return idle{}
+	}
+	timer := time.AfterFunc(after, func() { x.cancel(ErrIdleTimeout) })
+	timer.Stop()
+	return idle{timer: timer, after: after}
+}
+
+func (i idle) start() {
+	if i.timer != nil {
+		i.timer.Reset(i.after)
+	}
+}
+
+// stop reports whether it was too late.
+func (i idle) stop() (fired bool) { return i.timer != nil && !i.timer.Stop() }

@@ -41,23 +41,30 @@ func (t *task[T]) runHere() {
 // called waits until the caller of a Do has to run an attempt, or the job is over; then it reports false. An attempt that was
 // admitted before the job was called off must still be handed back.
 func (t *task[T]) called(ctx context.Context) bool {
-	future := t.promise.Future()
-	over := future.State() != job.Pending // asked first: once it is over nothing more is admitted
-	if t.takeTurn() {
-		return true
+	if called, known := t.isCalled(); known {
+		return called
 	}
-	if over {
-		return false
-	}
-	turn := t.listen()
+	turn, done := t.listen(), t.promise.Future().Done()
 	if t.d.place.Inside(ctx) {
 		defer t.AttendJob(ctx, t.cancelHopeless)()
 	}
-	select {
-	case <-turn:
-	case <-future.Done():
+	for { // what was told by the channel may have been seen before
+		select {
+		case <-turn:
+		case <-done:
+		}
+		if called, known := t.isCalled(); known {
+			return called
+		}
 	}
-	return t.takeTurn()
+}
+
+// isCalled reports whether the caller of a Do has to run an attempt, if that is known: once the job is over nothing more is
+// admitted, so that is asked first.
+func (t *task[T]) isCalled() (called, known bool) {
+	over := t.promise.Future().State() != job.Pending
+	called = t.takeTurn()
+	return called, called || over
 }
 
 // takeTurn reports whether there is an attempt for the caller to run, which it is bound to do then.

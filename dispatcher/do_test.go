@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,4 +191,26 @@ func TestWrap(t *testing.T) {
 		}
 		assert.Equal(t, seconds(0, 1, 2, 2, 3, 4, 4, 5, 6), line.all())
 	})
+}
+
+// S-F1: Do stays with its job, however soon its next attempt comes: it returns what the job has come to, and nothing before.
+func TestDoStaysWithItsJob(t *testing.T) {
+	d := open(t, dispatcher.Config{Workers: 2, Retry: policy.Retry{MaxAttempts: 50, Delay: 1, Backoff: 1, Jitter: policy.NoJitter}})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 500 {
+				n := 0
+				value, err := dispatcher.Do(context.Background(), d, func(context.Context) (int, error) {
+					if n++; n < 20 {
+						return 0, policy.Transient(errBackend)
+					}
+					return n, nil
+				})
+				assert.NoError(t, err)
+				assert.Equal(t, 20, value)
+			}
+		})
+	}
+	group.Wait()
 }

@@ -361,6 +361,7 @@ func TestBreakerIgnoresEarlierGenerations(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := open(t, dispatcher.Config{Breaker: breaker(1)})
 			submit(t, d, late(nil, 10*time.Second))
+			synctest.Wait() // it runs, or it would be called back
 			trip(t, d)
 			time.Sleep(20 * time.Second)
 			state, in := circuit(d, "")
@@ -372,6 +373,7 @@ func TestBreakerIgnoresEarlierGenerations(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := open(t, dispatcher.Config{Breaker: breaker(1)})
 			submit(t, d, late(errBackend, 10*time.Second))
+			synctest.Wait() // it runs, or it would be called back
 			trip(t, d)
 			time.Sleep(20 * time.Second)
 			_, in := circuit(d, "")
@@ -383,6 +385,7 @@ func TestBreakerIgnoresEarlierGenerations(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := open(t, dispatcher.Config{Breaker: breaker(1)})
 				submit(t, d, late(end, recovery+5*time.Second))
+				synctest.Wait() // it runs, or it would be called back
 				trip(t, d)
 				line := newTimeline()
 				probe := submit(t, d, line.marking(10*time.Second, nil))
@@ -401,6 +404,7 @@ func TestBreakerIgnoresEarlierGenerations(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := open(t, dispatcher.Config{Breaker: breaker(1)})
 			submit(t, d, late(errBackend, recovery+5*time.Second))
+			synctest.Wait() // it runs, or it would be called back
 			trip(t, d)
 			_, err := await(t, submit(t, d, newTimeline().marking(0, nil)))
 			require.NoError(t, err)

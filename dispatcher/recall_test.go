@@ -117,26 +117,34 @@ func TestStopRecalls(t *testing.T) {
 	})
 }
 
-// However many are on their way to a worker: once Pause has returned, and until Resume, no function is called.
-func TestNothingStartsOncePaused(t *testing.T) {
-	d := open(t, dispatcher.Config{Workers: 2000})
-	var paused, ran atomic.Int64
+// However often those on their way to a worker are called back, none is lost, none runs twice, and what they cost is exact.
+func TestRecallLosesNobody(t *testing.T) {
+	const jobs = 2000
+	d := open(t, dispatcher.Config{Workers: jobs, Limits: []policy.Limit{{Name: "calls", Rate: policy.Blocked, Burst: jobs}}})
+	var ran atomic.Int64
+	var futures []*job.Future[int]
 	d.Pause()
-	for range 2000 {
-		submit(t, d, func(context.Context) (int, error) {
+	for range jobs {
+		futures = append(futures, submit(t, d, func(ctx context.Context) (int, error) {
 			ran.Add(1)
-			assert.Zero(t, paused.Load())
-			return 0, nil
-		})
+			a, _ := job.AttemptFrom(ctx)
+			return a.N, nil
+		}))
 	}
-	for ran.Load() < 2000 {
+	for before := ran.Load(); before < jobs; before = ran.Load() {
 		d.Resume()
-		d.Pause()
-		paused.Store(1)
-		for snapshot(d).Running > 0 {
-			runtime.Gosched() // until those who were called back have said so
+		for ran.Load() == before {
+			runtime.Gosched() // until one has begun
 		}
-		paused.Store(0)
+		d.Pause()
 	}
 	d.Resume()
+	for _, future := range futures {
+		n, err := await(t, future)
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+	}
+	assert.Equal(t, int64(jobs), ran.Load())
+	assert.Equal(t, 0.0, level(t, d))
+	assert.Zero(t, snapshot(d).Running)
 }

@@ -332,6 +332,7 @@ func TestRetryMaxElapsedCountsCooldown(t *testing.T) {
 		retry := exact(5, 100*time.Millisecond)
 		retry.MaxElapsed = 10 * time.Second
 		slow := submit(t, d, line.marking(time.Second, policy.Transient(errBackend)), dispatcher.WithRetry(retry))
+		synctest.Wait() // it runs, or it would be called back
 		submit(t, d, line.marking(0, policy.Throttled(errBackend, time.Minute)))
 		failed := failure(t, slow)
 		assert.Equal(t, time.Second, line.now())

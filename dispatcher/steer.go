@@ -8,8 +8,8 @@ import (
 	"github.com/toller-go/toller/scheduler"
 )
 
-// Pause starts no more attempts until Resume is called: once it has returned, no function is called. What runs goes on, and
-// jobs are still accepted. A dispatcher that is being closed is not paused.
+// Pause starts no more attempts until Resume is called, and calls back those that are on their way to a worker. What runs goes
+// on, and jobs are still accepted. A dispatcher that is being closed is not paused.
 func (d *Dispatcher) Pause() {
 	d.ask(func() {
 		if !d.loop.closing {

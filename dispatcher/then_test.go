@@ -117,6 +117,7 @@ func TestThenLeft(t *testing.T) {
 		stages := dispatcher.Then(t.Context(), second, dispatcher.Map(t.Context(), first, source, slow, nil, dispatcher.WithWindow(4)), slow, nil, dispatcher.WithWindow(2))
 		for item := range stages {
 			assert.Zero(t, item.In)
+			synctest.Wait() // until functions run that can be told
 			break
 		}
 		require.NoError(t, first.WaitIdle(t.Context()))

@@ -93,6 +93,7 @@ func TestThrottleHintsAdd(t *testing.T) {
 				d := open(t, dispatcher.Config{})
 				line := newTimeline()
 				submit(t, d, newTimeline().marking(time.Second, policy.Throttled(errBackend, c.second)))
+				synctest.Wait() // it runs, or it would be called back
 				submit(t, d, newTimeline().marking(0, policy.Throttled(errBackend, 10*time.Second)))
 				synctest.Wait()
 				next := submit(t, d, line.marking(0, nil))

@@ -149,17 +149,26 @@ func (h *header) liveOf(n uint32, due policy.Time, place **liveContext) *liveCon
 		made.cancel(nil) // somebody was faster
 	}
 	if over {
-		live.cancel(why)
+		h.cut(live, why)
 	}
 	return live
+}
+
+// cut ends an attempt's context before the attempt has ended. When it is the deadline that has come which only we know of, the
+// context has that, too, and ends by itself: then its Err tells a deadline, as if it had been the caller's context's.
+func (h *header) cut(live *liveContext, why error) {
+	if why == context.DeadlineExceeded && !h.bound().IsZero() { //nolint:errorlint // only our own: see signalCause
+		return
+	}
+	live.cancel(why)
 }
 
 // makeLive makes a context that ends with the job's own and at the deadlines of an attempt.
 func (h *header) makeLive(due policy.Time) *liveContext {
 	ctx, cancel := context.WithCancelCause(h.ctx)
 	live := &liveContext{ctx, cancel}
-	if bound := h.bound(); !bound.IsZero() {
-		live.add(context.WithDeadline(live.Context, bound))
+	if !h.bound().IsZero() { // by our clock, by which the job is settled at the same moment
+		live.add(context.WithDeadline(live.Context, h.d.moment(h.asked.terms.Deadline)))
 	}
 	if due > 0 {
 		live.add(context.WithDeadlineCause(live.Context, h.d.moment(due), job.ErrAttemptTimeout))

@@ -319,7 +319,7 @@ func (h *header) tidy() {
 	}
 	h.mu.Unlock()
 	if live != nil {
-		live.cancel(cause)
+		h.cut(live, cause)
 	}
 }
 

@@ -46,10 +46,10 @@ func (a *firstAttempt) Deadline() (time.Time, bool) { return a.head().deadline(a
 func (a *firstAttempt) Done() <-chan struct{}       { return a.get().Done() }
 
 func (a *firstAttempt) Err() error {
-	if h := a.head(); h.calm(1, a.due(), &h.live) {
-		return h.ctx.Err()
+	if h := a.head(); h.calm(1, a.due(), &h.live) && h.ctx.Err() == nil {
+		return nil
 	}
-	return a.get().Err()
+	return a.get().Err() // which comes with its Done, be it later than that of the job's context
 }
 
 func (a *firstAttempt) Value(key any) any {
@@ -66,8 +66,8 @@ func (a *laterAttempt) Deadline() (time.Time, bool) { return a.h.deadline(a.due)
 func (a *laterAttempt) Done() <-chan struct{}       { return a.get().Done() }
 
 func (a *laterAttempt) Err() error {
-	if a.h.calm(a.n, a.due, &a.live) {
-		return a.h.ctx.Err()
+	if a.h.calm(a.n, a.due, &a.live) && a.h.ctx.Err() == nil {
+		return nil
 	}
 	return a.get().Err()
 }

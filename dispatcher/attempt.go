@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/toller-go/toller/job"
@@ -77,6 +78,15 @@ func (a *laterAttempt) Value(key any) any {
 		return a
 	}
 	return a.get().Value(key)
+}
+
+func (a *firstAttempt) String() string { return a.head().attemptName(1) }
+func (a *laterAttempt) String() string { return a.h.attemptName(a.n) }
+
+// attemptName is what a context of an attempt prints as, and those of package context that are below it. Printed field by field it
+// would be a job, in which others write at the same time.
+func (h *header) attemptName(n uint32) string {
+	return fmt.Sprintf("attempt %d of job %d of dispatcher %q", n, h.id, h.d.name)
 }
 
 func (h *header) attempt(n uint32) job.Attempt {

@@ -129,13 +129,17 @@ func (d *Dispatcher) elsewhere(do func()) {
 	}
 }
 
-// doElsewhere calls functions, one after the other, on a goroutine of the pool.
+// doElsewhere calls functions, one after the other, on a goroutine of the pool. They may call what is the caller's: should one
+// panic, the others are called all the same.
 func (d *Dispatcher) doElsewhere(chores []func()) {
 	if len(chores) == 0 {
 		return
 	}
 	d.elsewhere(func() {
-		for _, do := range chores {
+		defer func() { d.doElsewhere(chores) }() // those that are left
+		for len(chores) > 0 {
+			do := chores[0]
+			chores = chores[1:]
 			do()
 		}
 	})

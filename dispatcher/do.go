@@ -5,6 +5,7 @@ import (
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
 )
 
 // Do runs fn under the dispatcher's rules and returns its result: [Submit] and Await in one. Errors of the submission and
@@ -22,14 +23,35 @@ func Do[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Op
 		return zero, err
 	}
 	t.byCaller = true
-	if err := d.accept(&t.header, true); err != nil {
-		return zero, err
-	}
-	for t.called(ctx) {
+	here := false
+	defer func() {
+		if !here { // the caller's context has panicked
+			t.desert()
+		}
+	}()
+	err = d.accept(&t.header, true)
+	for err == nil && t.called(ctx) {
 		t.runHere()
+	}
+	if here = true; err != nil {
+		return zero, err
 	}
 	value, err, _ := t.promise.Future().Result()
 	return value, err
+}
+
+// desert ends a job whose caller is not going to run its attempts, if it has been accepted, and hands back the one that has been
+// admitted.
+func (t *task[T]) desert() {
+	if t.id == 0 {
+		return
+	}
+	t.d.post(&message{kind: scheduler.Cancel, job: &t.header, err: context.Canceled})
+	<-t.promise.Future().Done() // then nothing more is admitted
+	if t.takeTurn() {
+		t.ending = neverBegan
+		t.d.handBack(&t.header)
+	}
 }
 
 // runHere runs one attempt on its caller's goroutine, and hands it back, even if that goroutine ends with it.

@@ -55,6 +55,7 @@ func (r *room) take(ctx context.Context, wait func() bool) error {
 	if !wait() { // which asks the caller's context
 		return ErrQueueFull
 	}
+	ended := ctx.Done() // which may panic, so before there is something to be undone
 	w, place, err := r.queue()
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (r *room) take(ctx context.Context, wait func() bool) error {
 	select {
 	case err := <-w.answer:
 		return err
-	case <-ctx.Done():
+	case <-ended:
 		return r.leave(ctx, place, w)
 	}
 }

@@ -194,6 +194,7 @@ func (t *task[T]) run() {
 		if v := recover(); v != nil {
 			err = &job.PanicError{Value: v, Stack: debug.Stack()}
 		}
+		defer func() { _ = recover() }() // the caller's context may panic once more: what came first is told
 		t.fail(n, err, policy.Outcome{Verdict: policy.VerdictNeutral})
 	}()
 	if ctx, ok := t.begin(n); ok {
@@ -279,7 +280,7 @@ func (h *header) end(n uint32) {
 			live = later.live
 		}
 	}
-	h.ended = called
+	h.ended = h.ended || called
 	h.mu.Unlock()
 	if live != nil {
 		live.cancel(nil)

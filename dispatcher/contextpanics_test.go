@@ -67,6 +67,8 @@ func TestContextPanics(t *testing.T) {
 							require.NoError(t, err, "there is room")
 							_, err = await(t, other)
 							require.NoError(t, err)
+							require.NoError(t, d.Close(idle))
+							assert.Zero(t, dispatcher.Watches(d))
 						})
 					})
 				}

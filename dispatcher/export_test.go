@@ -19,3 +19,10 @@ func NextWake(d *Dispatcher) time.Duration {
 	})
 	return wait
 }
+
+// Watches returns how many contexts are watched.
+func Watches(d *Dispatcher) int {
+	d.watches.mu.Lock()
+	defer d.watches.mu.Unlock()
+	return len(d.watches.by)
+}

@@ -58,6 +58,10 @@ type callingContext struct {
 	count int            // guarded by mu
 }
 
+func newCallingContext() *callingContext {
+	return &callingContext{ownContext: newOwnContext(), after: make(map[int]func())}
+}
+
 func (c *callingContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,6 +87,13 @@ func (c *callingContext) end() {
 	clear(c.after)
 }
 
+// called returns how many functions wait for its end.
+func (c *callingContext) called() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.after)
+}
+
 // ownDone is a context of package context with an end of the caller's own.
 type ownDone struct {
 	context.Context
@@ -96,7 +107,7 @@ func (c ownDone) Err() error            { return c.own.Err() }
 var ownContexts = map[string]func(t *testing.T) (ctx context.Context, end func()){
 	"own": func(*testing.T) (context.Context, func()) { c := newOwnContext(); return c, c.end },
 	"calling": func(*testing.T) (context.Context, func()) {
-		c := &callingContext{ownContext: newOwnContext(), after: make(map[int]func())}
+		c := newCallingContext()
 		return c, c.end
 	},
 	"own Done of one that never ends": func(*testing.T) (context.Context, func()) {

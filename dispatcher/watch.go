@@ -29,7 +29,10 @@ func (h *header) startWatch() {
 		return
 	}
 	s := &h.d.watches
-	w, idle := s.of(h.ctx, h.ctx.Done())
+	w, idle := s.of(h, h.ctx.Done())
+	if w == nil {
+		return
+	}
 	over, unused := s.join(w, h)
 	if idle != nil {
 		idle()
@@ -42,9 +45,14 @@ func (h *header) startWatch() {
 	}
 }
 
-// of returns the watch on a context, for somebody who is about to join, and what ends one that is not kept any longer, or nil.
-func (s *watches) of(ctx context.Context, done <-chan struct{}) (w *watch, idle func() bool) {
+// of returns the watch on the context of a job that is about to join, and what ends one that is not kept any longer, or nil. If the
+// job is over by now there is nothing to watch, and perhaps nobody any more who would end it.
+func (s *watches) of(h *header, done <-chan struct{}) (w *watch, idle func() bool) {
 	s.mu.Lock()
+	if h.watchPos == gone {
+		s.mu.Unlock()
+		return nil, nil
+	}
 	if w = s.latest; w == nil || w.done != done {
 		if w = s.by[done]; w == nil {
 			w = &watch{done: done}
@@ -58,14 +66,20 @@ func (s *watches) of(ctx context.Context, done <-chan struct{}) (w *watch, idle 
 	begun := w.stop != nil
 	s.mu.Unlock()
 	if !begun {
-		s.begin(ctx, w)
+		s.begin(h.ctx, w)
 	}
 	return w, idle
 }
 
 // begin begins a watch. It calls the caller's context, so mu is not held.
 func (s *watches) begin(ctx context.Context, w *watch) {
-	stop := context.AfterFunc(ctx, func() { s.fire(w) })
+	var stop func() bool
+	defer func() {
+		if stop == nil { // the context has panicked
+			s.quit(w)
+		}
+	}()
+	stop = context.AfterFunc(ctx, func() { s.fire(w) })
 	s.mu.Lock()
 	twice := w.stop != nil
 	if !twice {
@@ -92,6 +106,17 @@ func (s *watches) join(w *watch, h *header) (over bool, unused func() bool) {
 		h.watch, h.watchPos = w, int32(len(w.jobs))
 		w.jobs = append(w.jobs, h)
 		return false, nil
+	}
+}
+
+// quit undoes of, for a job that is not going to join.
+func (s *watches) quit(w *watch) {
+	s.mu.Lock()
+	w.users--
+	unused := s.drop(w)
+	s.mu.Unlock()
+	if unused != nil {
+		unused()
 	}
 }
 

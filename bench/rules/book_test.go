@@ -17,9 +17,9 @@ func TestMissing(t *testing.T) {
 	b := &book{
 		rules: []rule{
 			{id: "S-A1", title: "One door"}, {id: "S-A2", title: "All or nothing"}, {id: "S-C2", title: "Adaptive", notYet: true},
-			{id: "S-F1", title: "Once"},
+			{id: "S-T1", title: "Once"},
 		},
-		citations: citations{"S-A1": {one}, "S-F1": {one}},
+		citations: citations{"S-A1": {one}, "S-T1": {one}},
 		patches: []patch{
 			bug("S-A1", "S-A1", one),
 			bug("S-A1-2", "S-A1", test{"policy", "TestCap/of_4_s"}),
@@ -34,12 +34,12 @@ func TestMissing(t *testing.T) {
 	b.citations["S-A9"] = []test{one}
 	b.rules[2].notYet = false
 	b.patches = append(b.patches,
-		bug("S-A2", "S-A2", test{"policy", "TestOther"}), bug("S-F1", "S-F1", one), bug("S-C2", "S-C2", one), bug("S-B9", "S-B9", one))
+		bug("S-A2", "S-A2", test{"policy", "TestOther"}), bug("S-T1", "S-T1", one), bug("S-C2", "S-C2", one), bug("S-B9", "S-B9", one))
 	b.faults = []string{"scheduler/planted/x: unreadable"}
 	assert.Equal(t, []string{
 		`S-C2: exempt as "not built yet", but scheduler/SEMANTICS.md does not say "Not yet"`,
 		"S-A2.patch: its test, ./policy TestOther, does not cite S-A2, or is none",
-		"S-F1.patch: S-F1 is not a rule that owes a bug",
+		"S-T1.patch: S-T1 is not a rule that owes a bug",
 		"S-C2.patch: S-C2 is not a rule that owes a bug",
 		"S-B9.patch: S-B9 is not a rule that owes a bug",
 		"S-A9: there is no such rule, but ./policy TestCap cites it",
@@ -50,7 +50,7 @@ func TestMissing(t *testing.T) {
 // The whole way, from files to the exit of a check.
 func TestCheck(t *testing.T) {
 	root := t.TempDir()
-	plantFile(t, root, semanticsFile, "- R2. The cap | is a cap. Always.\n  *Kept.*\n- C2. Adaptive.\n  *Not yet.*\n- F1. Once.\n")
+	plantFile(t, root, semanticsFile, "- R2. The cap | is a cap. Always.\n  *Kept.*\n- C2. Adaptive.\n  *Not yet.*\n- T1. Once.\n")
 	for i := range 5 {
 		plantFile(t, root, fmt.Sprintf("policy/wait%d_test.go", i), fmt.Sprintf("package policy\n\n// S-R2\nfunc TestWait%d(t *testing.T) {}\n", i))
 	}

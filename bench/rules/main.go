@@ -1,4 +1,4 @@
-// Command rules keeps scheduler/SEMANTICS.md honest: each of its rules about decisions is cited by a test, and for each a
+// Command rules keeps scheduler/SEMANTICS.md honest: each of its rules is cited by a test, and for each a
 // planted bug is kept, a small patch that breaks the rule and that such a test kills. See rules -h.
 package main
 
@@ -28,7 +28,7 @@ const help = `usage: go run ./bench/rules                    check: no rule with
        go run ./bench/rules -plant             plant every bug, one at a time, and see its test fail
        go run ./bench/rules -plant S-B3 R2-2   plant only those of rule S-B3 and scheduler/planted/S-R2-2.patch
 
-Rules are those of sections A, L, R, B and C of scheduler/SEMANTICS.md. A test cites S-B3 by naming it in its doc comment,
+Rules are those of scheduler/SEMANTICS.md, save for section T. A test cites S-B3 by naming it in its doc comment,
 or inside: in a comment, in the name of a case, in a message. "S-B1 to S-B4" names four. A transcript of
 scheduler/testdata cites in its remarks.
 

@@ -25,7 +25,7 @@ Words: a **job** is what a caller submits (S-A9).
   limit binds; slow start at the beginning and after a cooldown.
   *Not yet: first the others.*
 
-- F1. delay = min(MaxDelay, jitter(backoff(n))). The cap
+- T1. delay = min(MaxDelay, jitter(backoff(n))). The cap
   is a cap after jitter.
   *Kept.*
 
@@ -37,12 +37,12 @@ Words: a **job** is what a caller submits (S-A9).
 		{id: "S-A1", title: "One door"},
 		{id: "S-A10", title: "A short rule", notYet: true},
 		{id: "S-C2", title: "Adaptive limit (opt-in): cut on throttle, overload or timeout, one cut per …", notYet: true},
-		{id: "S-F1", title: "delay = min(MaxDelay, jitter(backoff(n)))"},
+		{id: "S-T1", title: "delay = min(MaxDelay, jitter(backoff(n)))"},
 	}, rules)
 	assert.True(t, rules[0].owes())
 	assert.True(t, rules[1].owes(), "what is not built yet owes all the same, unless it is exempt")
 	assert.False(t, rules[2].owes(), "exempt")
-	assert.False(t, rules[3].owes(), "futures are none of these sections")
+	assert.False(t, rules[3].owes(), "how things are tested is none of these sections")
 }
 
 func TestTitleCountsCharacters(t *testing.T) {

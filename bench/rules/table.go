@@ -17,8 +17,8 @@ const shownTests = 3
 
 const tableHead = `# Rules, their tests, and the bugs they kill
 
-Written by ` + "`go run ./bench/rules -write`" + `; not to be edited. The rules are those of [SEMANTICS.md](SEMANTICS.md) about
-decisions. Each is cited by tests, and for each [a bug is kept](planted/README.md), a small patch that such a test kills:
+Written by ` + "`go run ./bench/rules -write`" + `; not to be edited. The rules are those of [SEMANTICS.md](SEMANTICS.md), save
+for its last section. Each is cited by tests, and for each [a bug is kept](planted/README.md), a small patch that such a test kills:
 ` + "`go run ./bench/rules -plant`" + ` plants them one at a time and sees the test fail.
 
 | rule | what | tests that cite it | planted bug, and the test that kills it |

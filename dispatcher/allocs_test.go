@@ -1,0 +1,93 @@
+package dispatcher_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/job"
+)
+
+// allocations returns how many objects a call of f allocates on average, on whatever goroutine. [testing.AllocsPerRun] would round
+// down, and let half an object pass.
+func allocations(f func()) float64 {
+	const runs = 5000
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 1000 { // until slices and pools have their size
+		f()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / runs
+}
+
+// A job costs one object, the task itself, be it submitted and awaited or done on the spot, alone or one of many; a context that
+// can end costs nothing more, as long as its jobs share it. The function that is passed is the caller's, and here it is made once.
+func TestAllocations(t *testing.T) {
+	const slack = .05 // timers, and the runtime's own
+	fn := func(context.Context) (int, error) { return 7, nil }
+	background := context.Background()
+	shared, cancel := context.WithCancel(background)
+	defer cancel()
+	submit := func(ctx context.Context, fn job.Func[int], options ...dispatcher.Option) func(*testing.T, *dispatcher.Dispatcher) {
+		return func(t *testing.T, d *dispatcher.Dispatcher) {
+			future, err := dispatcher.Submit(ctx, d, fn, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value, err := future.Await(background); value != 7 || err != nil {
+				t.Fatal(value, err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		most float64
+		do   func(t *testing.T, d *dispatcher.Dispatcher)
+	}{
+		{"Submit", 1, submit(background, fn)},
+		{"Submit with a context that can end", 1, submit(shared, fn)},
+		{"Submit that is settled when it is awaited", 1, func(t *testing.T, d *dispatcher.Dispatcher) {
+			future, err := dispatcher.Submit(background, d, fn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for future.State() == job.Pending {
+				runtime.Gosched()
+			}
+			if value, err := future.Await(shared); value != 7 || err != nil {
+				t.Fatal(value, err)
+			}
+		}},
+		{"Do", 1, func(t *testing.T, d *dispatcher.Dispatcher) {
+			if value, err := dispatcher.Do(background, d, fn); value != 7 || err != nil {
+				t.Fatal(value, err)
+			}
+		}},
+		{"Do with a context that can end", 1, func(t *testing.T, d *dispatcher.Dispatcher) {
+			if value, err := dispatcher.Do(shared, d, fn); value != 7 || err != nil {
+				t.Fatal(value, err)
+			}
+		}},
+		{"Submit with a timeout", 3, submit(background, fn, dispatcher.WithTimeout(time.Hour))},
+		{"Submit with a key", 1, submit(background, fn, dispatcher.WithKey("key"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := dispatcher.New(dispatcher.Config{})
+			require.NoError(t, err)
+			defer d.Close(background)
+			got := allocations(func() { c.do(t, d) })
+			t.Logf("%.3f objects", got)
+			assert.LessOrEqual(t, got, c.most+slack)
+		})
+	}
+}

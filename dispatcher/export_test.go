@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/toller-go/toller/policy"
@@ -25,4 +26,21 @@ func Watches(d *Dispatcher) int {
 	d.watches.mu.Lock()
 	defer d.watches.mu.Unlock()
 	return len(d.watches.by)
+}
+
+// Handover tells how things stand in the exchange and the crew, for somebody who suspects that nothing goes on.
+func Handover(d *Dispatcher) string {
+	x := &d.exchange
+	if !x.mu.TryLock() {
+		return "somebody holds the lock"
+	}
+	defer x.mu.Unlock()
+	c := &x.crew
+	told := fmt.Sprintf("posts %d, served %t, called %t (bell %d), ticked %t, closed %t, ended %t; admitted %d, running %d, idle %d, waking %t; room %d",
+		len(x.posts), x.served, x.called, len(x.bell), x.ticked, x.closed, x.ended, len(c.admitted)-c.next, c.running, len(c.idle), c.waking, d.room.free.Load())
+	if x.served {
+		return told
+	}
+	l := &d.loop // nobody serves, so nobody else looks at it
+	return fmt.Sprintf("%s; unsettled %d, in flight %d, next wake-up %v, armed %v, now %v", told, l.core.Unsettled(), l.core.InFlight(), l.core.NextWake(), l.armed, d.clock())
 }

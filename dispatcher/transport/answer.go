@@ -77,13 +77,21 @@ func (x *exchange) finish(ctx context.Context, resp *http.Response) error {
 // complete closes the connection's side of an answer and puts data in place of its body.
 func complete(resp *http.Response, data []byte) {
 	resp.Body.Close()
-	resp.Body = io.NopCloser(bytes.NewReader(data))
+	kept := new(kept)
+	kept.Reset(data)
+	resp.Body = kept
 	if resp.ContentLength >= 0 && resp.ContentLength != int64(len(data)) && !bodiless(resp) {
 		// It was cut off: an error page that goes on and on.
 		resp.ContentLength = int64(len(data))
 		resp.Header.Set("Content-Length", strconv.Itoa(len(data)))
 	}
 }
+
+// kept is a body that is in memory.
+type kept struct{ bytes.Reader }
+
+// Close does nothing.
+func (*kept) Close() error { return nil }
 
 // bodiless reports whether an answer has no body although it may say how long it would be.
 func bodiless(resp *http.Response) bool {
@@ -131,14 +139,13 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response) error {
 }
 
 // firstBytes waits for the beginning of a stream.
-func (x *exchange) firstBytes(r io.Reader, p []byte) (n int, err error) {
-	idle := x.idle()
+func (x *exchange) firstBytes(r io.ReadCloser, p []byte) (n int, err error) {
+	idle := x.idle(r)
 	idle.start()
-	defer idle.stop()
 	for n == 0 && err == nil {
 		n, err = r.Read(p)
 	}
-	return n, err
+	return n, idle.stop(err)
 }
 
 // passOn gives the caller an answer whose body is not complete yet, and waits for its end: so long the attempt is under way. ahead
@@ -153,7 +160,7 @@ func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte
 	}
 	s := &stream{from: resp.Body, ahead: ahead, watch: watch, over: make(chan struct{})}
 	if resp.StatusCode != http.StatusSwitchingProtocols { // after which both sides have their say when they like
-		s.idle = x.idle()
+		s.idle = x.idle(s.from)
 	}
 	if len(ahead) > 0 && watch != nil {
 		s.seen = len(ahead)

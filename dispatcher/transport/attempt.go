@@ -22,22 +22,21 @@ func (c *Call) attempt(ctx context.Context) (struct{}, error) {
 		return struct{}{}, policy.Failed(errDelivered)
 	}
 	x := exchange{c: c}
-	within, cancel := context.WithCancelCause(ctx)
-	x.cancel = cancel
-	defer cancel(nil)
-	if limit := c.t.cfg.AnswerTimeout; limit > 0 {
+	if limit := c.t.cfg.AnswerTimeout; limit > 0 { // which does not hold for the rest of a stream, as that of a context would
+		within, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
 		x.timer = time.AfterFunc(limit, func() { cancel(ErrAnswerTimeout) })
 		defer x.timer.Stop()
+		ctx = within
 	}
-	return struct{}{}, x.run(within)
+	return struct{}{}, x.run(ctx)
 }
 
 // exchange is one attempt.
 type exchange struct {
-	c      *Call
-	cancel context.CancelCauseFunc // ends the context of the request
-	timer  *time.Timer             // of AnswerTimeout; nil without
-	how    progress
+	c     *Call
+	timer *time.Timer // of AnswerTimeout; nil without
+	how   progress
 }
 
 // run sends the request, and returns what the dispatcher is to know.
@@ -95,21 +94,10 @@ func replayed(method string) bool {
 	}
 }
 
-// hideIdempotency writes the names of headers that make net/http send a request without a body again by itself as it does not
-// expect them. To servers, they are the same.
-func hideIdempotency(h http.Header) {
-	for _, name := range [][2]string{{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"}} {
-		if values := h[name[0]]; len(values) > 0 {
-			delete(h, name[0])
-			h[name[1]] = values
-		}
-	}
-}
-
 // broken is the error of an attempt that got no answer, or not all of it.
 func (x *exchange) broken(ctx context.Context, err error) error {
 	c := x.c
-	if cause := context.Cause(ctx); cause == ErrAnswerTimeout || cause == ErrIdleTimeout { //nolint:errorlint // set here, as it is
+	if cause := context.Cause(ctx); cause == ErrAnswerTimeout { //nolint:errorlint // set here, as it is
 		err = cause
 	}
 	if c.t.direct && x.how.untried() && ctx.Err() == nil {

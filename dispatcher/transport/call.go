@@ -17,11 +17,12 @@ import (
 
 // Call is one request that goes through a [Transport], as the functions of a [Config] see it. It is theirs while they run.
 type Call struct {
-	t      *Transport
-	req    *http.Request // as it was given
-	header http.Header   // what the attempts send; not changed after prepare
-	body   body
-	ready  chan struct{} // closed when resp is there
+	t     *Transport
+	req   *http.Request // as it was given
+	body  body
+	ready chan struct{} // closed when resp is there
+
+	header http.Header // what the attempts send; not changed after prepare
 
 	shaped bool
 	shape  api.Shape    // if shaped
@@ -93,13 +94,13 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 		c.t.notice(Notice{Kind: StackedRetries, Detail: c.req.URL.Host})
 	}
 	c.key = cfg.Key(c)
-	options := make([]dispatcher.Option, 0, 8)
-	options = append(options, dispatcher.WithKey(c.key))
 	if cfg.Cost != nil {
 		c.costs = cfg.Cost(c)
-		for _, cost := range c.costs {
-			options = append(options, dispatcher.WithCost(cost.Limit, cost.Tokens))
-		}
+	}
+	options := make([]dispatcher.Option, 0, len(c.costs)+2)
+	options = append(options, dispatcher.WithKey(c.key))
+	for _, cost := range c.costs {
+		options = append(options, dispatcher.WithCost(cost.Limit, cost.Tokens))
 	}
 	if cfg.Options != nil {
 		options = append(options, cfg.Options(c)...)
@@ -119,8 +120,8 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 	return options, nil
 }
 
-// headers is a copy of the request's own: an attempt may outlive the call, which the caller learns only from the body of its
-// answer.
+// headers is a copy of the request's own, to be changed: and an attempt may outlive the call, when that is canceled, and must not
+// look at what its caller changes then.
 func (c *Call) headers() http.Header {
 	h := c.req.Header.Clone()
 	if h == nil {
@@ -131,6 +132,17 @@ func (c *Call) headers() http.Header {
 		h["Idempotency-Key"] = []string{rand.Text()}
 	}
 	return h
+}
+
+// hideIdempotency writes the names of headers that make net/http send a request without a body again by itself as it does not
+// expect them. To servers, they are the same.
+func hideIdempotency(h http.Header) {
+	for _, name := range [][2]string{{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"}} {
+		if values := h[name[0]]; len(values) > 0 {
+			delete(h, name[0])
+			h[name[1]] = values
+		}
+	}
 }
 
 // deliver gives the caller its answer. It reports false if nobody waits any more, and then the answer is still the attempt's.

@@ -3,6 +3,7 @@ package transport
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/toller-go/toller/policy/api"
@@ -11,7 +12,7 @@ import (
 // stream is the body of an answer that is passed on while it comes. It may be read by one goroutine and closed by another.
 type stream struct {
 	from  io.ReadCloser
-	idle  idle
+	idle  *idle
 	over  chan struct{} // closed when there is nothing more to come, or nobody wants it
 	ahead []byte        // read before; the reader's
 	seen  int           // of ahead, what watch has seen; the reader's
@@ -44,9 +45,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	s.idle.start()
 	n, err := s.from.Read(p)
-	if s.idle.stop() && err != nil {
-		err = ErrIdleTimeout
-	}
+	err = s.idle.stop(err)
 	s.look(p[:n])
 	if err != nil {
 		s.finish(err)
@@ -100,28 +99,42 @@ func (s *stream) end() (usage api.Usage, m api.Meaning, failed bool, err error) 
 	return usage, m, failed, s.err
 }
 
-// idle ends an exchange when nothing comes for too long while somebody waits for it.
+// idle closes a body of which nothing comes for too long while somebody waits for it. A nil idle never does.
 type idle struct {
-	timer *time.Timer // nil without a bound
-	after time.Duration
+	timer   *time.Timer
+	after   time.Duration
+	expired atomic.Bool
 }
 
-// idle returns one that is not running.
-func (x *exchange) idle() idle {
+// idle returns one that is not running; nil without a bound.
+func (x *exchange) idle(body io.ReadCloser) *idle {
 	after := x.c.t.cfg.IdleTimeout
 	if after <= 0 {
-		return idle{}
+		return nil
 	}
-	timer := time.AfterFunc(after, func() { x.cancel(ErrIdleTimeout) })
-	timer.Stop()
-	return idle{timer: timer, after: after}
+	i := &idle{after: after}
+	i.timer = time.AfterFunc(after, func() {
+		i.expired.Store(true)
+		body.Close() // which may be called while somebody reads
+	})
+	i.timer.Stop()
+	return i
 }
 
-func (i idle) start() {
-	if i.timer != nil {
+func (i *idle) start() {
+	if i != nil {
 		i.timer.Reset(i.after)
 	}
 }
 
-// stop reports whether it was too late.
-func (i idle) stop() (fired bool) { return i.timer != nil && !i.timer.Stop() }
+// stop returns the error of the reading that was waited for: it was too late, if that is what made it fail.
+func (i *idle) stop(err error) error {
+	if i == nil {
+		return err
+	}
+	i.timer.Stop()
+	if err != nil && i.expired.Load() {
+		return ErrIdleTimeout
+	}
+	return err
+}

@@ -1,8 +1,9 @@
 // Package bench compares the dispatcher with other ways to run the same jobs, in one run on one machine. It is a module of
 // its own, so that what is only compared never reaches a user's go.sum.
 //
-//	go test -run '^$' -bench . ./bench
+//	go run ./bench/compare                      # everything, interleaved; writes bench/RESULTS.md
+//	go test -run '^$' -bench . ./bench/...      # a few of them as Go benchmarks
 //
 // Only ratios between contenders of the same run mean anything. The dispatcher is measured with a limit that does not bind,
-// retries and a breaker; the others do none of that.
+// retries and a breaker. Command rules, beside it, keeps the table of the scheduler's rules.
 package bench

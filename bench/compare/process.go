@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// measurementTimeout is how long one measurement may take. What it tells apart is one that works and one that hangs.
+const measurementTimeout = 5 * time.Minute
+
+// measureCommand is the first argument of the processes that measure.
+const measureCommand = "measure"
+
+// apart has an entrant measured in a process of its own: nothing that an earlier one has left behind, be it a goroutine or a
+// heap, has an influence. procs is the GOMAXPROCS, unless the entrant has its own.
+func apart(ctx context.Context, quick bool, procs int, w workload, e entrant) (sample, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return sample{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, measurementTimeout, fmt.Errorf("it took longer than %v", measurementTimeout))
+	defer cancel()
+	if e.procs > 0 {
+		procs = e.procs
+	}
+	cmd := exec.CommandContext(ctx, self, measureCommand, strconv.FormatBool(quick), w.title, e.name)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
+	cmd.WaitDelay = 5 * time.Second // for the go command of one workload
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return sample{}, fmt.Errorf("%w\n%s", err, complaints.Bytes())
+	}
+	var s sample
+	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
+		return sample{}, fmt.Errorf("the answer %q: %w", out.Bytes(), err)
+	}
+	if s.Procs != procs {
+		return sample{}, fmt.Errorf("it was measured with GOMAXPROCS %d instead of %d", s.Procs, procs)
+	}
+	return s, nil
+}
+
+// measureOne is what such a process does: it measures, and writes the sample.
+func measureOne(ctx context.Context, args []string, stdout io.Writer) error {
+	const wanted = 3
+	if len(args) != wanted {
+		return fmt.Errorf("%s needs %d arguments: whether it is quick, workload and contender", measureCommand, wanted)
+	}
+	quick, err := strconv.ParseBool(args[0])
+	if err != nil {
+		return err
+	}
+	for _, w := range scaleOf(quick).workloads() {
+		if w.title != args[1] {
+			continue
+		}
+		e, err := w.entrant(args[2])
+		if err != nil {
+			return err
+		}
+		s, err := e.measure(ctx)
+		if err != nil {
+			return err
+		}
+		s.Procs = runtime.GOMAXPROCS(0)
+		return json.NewEncoder(stdout).Encode(s)
+	}
+	return fmt.Errorf("no workload %q", args[1])
+}

@@ -129,20 +129,21 @@ func (d *Dispatcher) elsewhere(do func()) {
 	}
 }
 
-// doElsewhere calls functions, one after the other, on a goroutine of the pool. They may call what is the caller's: should one
-// panic, the others are called all the same.
+// doElsewhere calls functions, one after the other, on a goroutine of the pool.
 func (d *Dispatcher) doElsewhere(chores []func()) {
-	if len(chores) == 0 {
-		return
+	if len(chores) > 0 {
+		d.elsewhere(func() { d.doAll(chores) })
 	}
-	d.elsewhere(func() {
-		defer func() { d.doElsewhere(chores) }() // those that are left
-		for len(chores) > 0 {
-			do := chores[0]
-			chores = chores[1:]
-			do()
-		}
-	})
+}
+
+// doAll calls functions that may call what is the caller's: should one panic, the others are called all the same.
+func (d *Dispatcher) doAll(chores []func()) {
+	defer func() { d.doElsewhere(chores) }() // those that are left
+	for len(chores) > 0 {
+		do := chores[0]
+		chores = chores[1:]
+		do()
+	}
 }
 
 // work is a worker: it runs attempts until it has been idle for long.

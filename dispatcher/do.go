@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
@@ -63,6 +64,10 @@ func (t *task[T]) runHere() {
 // called waits until the caller of a Do has to run an attempt, or the job is over; then it reports false. An attempt that was
 // admitted before the job was called off must still be handed back.
 func (t *task[T]) called(ctx context.Context) bool {
+	if called, known := t.isCalled(); known {
+		return called
+	}
+	runtime.Gosched() // somebody else serves, and may be about to tell: that costs less than to wait for it
 	if called, known := t.isCalled(); known {
 		return called
 	}

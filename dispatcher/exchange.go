@@ -76,9 +76,14 @@ func (d *Dispatcher) submit(h *header) bool {
 	x.ids++
 	h.id = x.ids
 	x.posts = append(x.posts, post{job: h})
-	if !x.served && (h.byCaller || x.crew.idles()) {
-		d.borrow()
-	} else {
+	switch {
+	case x.served:
+		x.mu.Unlock()
+	case h.byCaller:
+		d.borrow(borrowed)
+	case x.crew.idles():
+		d.borrow(1)
+	default:
 		x.callServer()
 	}
 	return true
@@ -97,11 +102,11 @@ func (d *Dispatcher) handBack(h *header) {
 	x := &d.exchange
 	x.mu.Lock()
 	x.posts = append(x.posts, post{job: h})
-	if !x.served {
-		d.borrow()
+	if x.served {
+		x.mu.Unlock()
 		return
 	}
-	x.mu.Unlock()
+	d.borrow(borrowed)
 }
 
 // callServer unlocks mu, and sees to it that somebody attends to the posts.
@@ -117,10 +122,15 @@ func (x *exchange) callServer() {
 // work reports whether there is something to attend to. mu is held.
 func (x *exchange) work() bool { return len(x.posts) > 0 || x.ticked || x.ended }
 
-// borrow makes the caller the server for one turn, and unlocks mu. What has come in meanwhile is for others: nobody who has other
-// things to do serves for long.
-func (d *Dispatcher) borrow() {
-	d.serve()
+// borrowed is for how many turns the caller of a Do serves at most, if there is more to attend to: he is not there for others,
+// but to call the scheduler goroutine takes longer than a turn.
+const borrowed = 4
+
+// borrow makes the caller the server for so many turns at most, and unlocks mu.
+func (d *Dispatcher) borrow(turns int) {
+	for n := 0; n < turns && !d.exchange.served && d.exchange.work(); n++ {
+		d.serve()
+	}
 	up := d.exchange.crew.chain()
 	d.exchange.callServer()
 	d.wake(up)

@@ -103,6 +103,7 @@ type arrival struct {
 	path   string
 	header http.Header
 	body   string
+	length int64 // as it was announced
 }
 
 // handler answers the n-th request, counting from 1.
@@ -147,7 +148,7 @@ func (w *world) serve(answer handler) http.HandlerFunc {
 		}
 		w.mu.Lock()
 		w.seen = append(w.seen, arrival{
-			at: time.Since(w.start), method: r.Method, host: r.Host, path: r.URL.Path, header: r.Header, body: string(body),
+			at: time.Since(w.start), method: r.Method, host: r.Host, path: r.URL.Path, header: r.Header, body: string(body), length: r.ContentLength,
 		})
 		n := len(w.seen)
 		w.mu.Unlock()

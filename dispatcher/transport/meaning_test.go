@@ -191,6 +191,14 @@ func TestOtherBase(t *testing.T) {
 		w.client.CloseIdleConnections() // which it does not have
 	})
 	synctest.Test(t, func(t *testing.T) {
+		base := tripper(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		w := build(t, dispatcher.Config{}, transport.Config{Base: base, AnswerTimeout: s}, script())
+		assert.ErrorIs(t, w.get(t.Context(), "http://x.example/").err, transport.ErrAnswerTimeout)
+	})
+	synctest.Test(t, func(t *testing.T) {
 		base := tripper(func(r *http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // as some do
 		w := build(t, dispatcher.Config{}, transport.Config{Base: base}, script())
 		assert.Error(t, w.get(t.Context(), "http://x.example/").err)
@@ -399,6 +407,25 @@ func TestRedirect(t *testing.T) {
 		require.Len(t, seen, 3)
 		assert.Equal(t, "theirs", seen[1].header.Get("X-Api-Key"))
 		assert.Equal(t, "ours", seen[2].header.Get("X-Api-Key"))
+	})
+}
+
+// Whatever the port, what was said over TLS is not said without it.
+func TestRedirectLeavesTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var keys []string
+		base := tripper(func(r *http.Request) (*http.Response, error) {
+			keys = append(keys, r.URL.Scheme+" "+r.Header.Get("X-Api-Key"))
+			if len(keys) == 1 {
+				return &http.Response{StatusCode: 307, Header: http.Header{"Location": {"http://llm.example:8443/"}}}, nil
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}}, nil
+		})
+		w := build(t, dispatcher.Config{}, transport.Config{Base: base}, script())
+		req := post(t.Context(), "https://llm.example:8443/")
+		req.Header.Set("X-Api-Key", "k")
+		assert.Equal(t, 200, w.do(req).status)
+		assert.Equal(t, []string{"https k", "http "}, keys)
 	})
 }
 

@@ -208,7 +208,7 @@ func TestLongRequest(t *testing.T) {
 					change(req)
 					got := w.do(req)
 					require.NoError(t, got.err)
-					assert.True(t, body.closed)
+					assert.True(t, body.closed.Load())
 				}
 				seen := w.arrivals()
 				require.Len(t, seen, 2, "the first has not been repeated")

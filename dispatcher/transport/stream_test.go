@@ -52,7 +52,7 @@ func running(d *dispatcher.Dispatcher) int {
 // A stream is passed on as it comes, and holds its worker to its end.
 func TestStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := build(t, dispatcher.Config{Workers: 1}, transport.Config{}, streaming(3))
+		w := build(t, dispatcher.Config{Workers: 1, Breaker: policy.Breaker{FailureThreshold: 1}}, transport.Config{}, streaming(3))
 		resp, err := w.stream(t.Context())
 		require.NoError(t, err)
 		assert.Zero(t, w.now(), "it is there when it begins")
@@ -135,7 +135,8 @@ func TestStreamBreaks(t *testing.T) {
 		assert.Len(t, w.arrivals(), 5)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := build(t, dispatcher.Config{Retry: exact(9, s), Breaker: policy.Breaker{FailureThreshold: 1}}, transport.Config{}, func(n int, w http.ResponseWriter, r *http.Request) {
+		rules := dispatcher.Config{Retry: exact(9, s), Breaker: policy.Breaker{FailureThreshold: 1}, Limits: requests(policy.PerDay(1), 9)}
+		w := build(t, rules, transport.Config{}, func(n int, w http.ResponseWriter, r *http.Request) {
 			begin(w)
 			flush(w, event("Hi"))
 			time.Sleep(s)
@@ -146,7 +147,9 @@ func TestStreamBreaks(t *testing.T) {
 		assert.ErrorIs(t, got.broke, io.ErrUnexpectedEOF)
 		same(t, event("Hi"), got.body)
 		synctest.Wait()
+		time.Sleep(20 * s)
 		assert.Len(t, w.arrivals(), 1, "it is not sent again")
+		assert.InDelta(t, 8, level(w.d, "requests"), 0.01, "nor is another attempt begun")
 		assert.Zero(t, running(w.d))
 		assert.ErrorIs(t, w.ask(t.Context()).err, policy.ErrOpenCircuit, "and yet it was a failure")
 	})
@@ -162,6 +165,47 @@ func TestStreamBreaks(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, w.arrivals(), 1)
 		assert.ErrorIs(t, w.ask(t.Context()).err, policy.ErrOpenCircuit, "an error on the way is a failure")
+	})
+}
+
+const lateError = `data: {"error":{"code":502,"message":"gone"}}` + "\n\n"
+
+// Though it breaks off when a part has been passed on, no further attempt is begun, and none is paid for.
+func TestStreamIsOneAttempt(t *testing.T) {
+	for name, end := range map[string]func(http.ResponseWriter){
+		"broken off": hangUp,
+		"an error":   func(w http.ResponseWriter) { flush(w, lateError) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			rules := dispatcher.Config{Retry: exact(9, s), Limits: requests(policy.PerDay(1), 9)}
+			w := build(t, rules, transport.Config{}, func(n int, w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				flush(w, event("Hi"))
+				end(w)
+			})
+			got := w.ask(t.Context())
+			assert.Equal(t, 200, got.status)
+			time.Sleep(time.Minute)
+			assert.InDelta(t, 8, level(w.d, "requests"), 0.01, name)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		both := event("Hi") + lateError
+		w := build(t, dispatcher.Config{Retry: exact(9, s)}, transport.Config{}, func(n int, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			flush(w, both) // an answer, of which there is no more to come
+		})
+		same(t, both, w.ask(t.Context()).body)
+		assert.Len(t, w.arrivals(), 1)
+	})
+}
+
+// An error may have the type of a stream, and is one all the same.
+func TestErrorAsEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, dispatcher.Config{Retry: exact(2, s)}, transport.Config{}, script(status(503, "Content-Type", "text/event-stream")))
+		assert.Equal(t, 200, w.ask(t.Context()).status)
+		assert.Len(t, w.arrivals(), 2)
 	})
 }
 
@@ -186,6 +230,17 @@ func TestStreamFailsInTheEnd(t *testing.T) {
 			assert.Equal(t, "req_2", told.RequestID)
 		})
 	}
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, dispatcher.Config{}, transport.Config{}, func(n int, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			flush(w, "")
+			hangUp(w)
+		})
+		got := w.ask(t.Context())
+		var told *api.Error
+		require.ErrorAs(t, got.err, &told, "of what broke off before it began there is nothing to hand out")
+		assert.Equal(t, api.Ambiguous, told.Class)
+	})
 }
 
 // What is silent for too long while somebody reads is given up; how long the reader takes is his affair.
@@ -409,6 +464,14 @@ func TestLongFault(t *testing.T) {
 		synctest.Wait()
 		assert.Zero(t, running(w.d))
 	})
+	synctest.Test(t, func(t *testing.T) {
+		rules := dispatcher.Config{Breaker: policy.Breaker{FailureThreshold: 2}}
+		w := build(t, rules, transport.Config{MaxFault: 5000}, script(status(500), func(w http.ResponseWriter) { say(w, 404, page) }, status(500)))
+		for range 3 {
+			w.ask(t.Context())
+		}
+		assert.Equal(t, policy.Open, circuit(w.d), "a 404 between two failures says nothing of the backend")
+	})
 }
 
 // The status of an error counts, though its body breaks off.
@@ -424,6 +487,24 @@ func TestBrokenFault(t *testing.T) {
 		assert.Equal(t, 200, w.ask(t.Context()).status)
 		at := w.times()[1]
 		assert.True(t, at >= 7*s && at < 9*s, "at %v", at)
+	})
+}
+
+// So it does for an error for good, of which there is no more to come.
+func TestBrokenLastFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, dispatcher.Config{Retry: exact(2, s)}, transport.Config{}, script(func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "1000")
+			w.WriteHeader(404)
+			flush(w, "half of")
+			hangUp(w)
+		}))
+		got := w.ask(t.Context())
+		assert.Equal(t, 404, got.status)
+		assert.NoError(t, got.broke)
+		same(t, "half of", got.body)
+		assert.Equal(t, int64(7), got.length)
+		assert.Len(t, w.arrivals(), 1)
 	})
 }
 

@@ -113,6 +113,11 @@ func TestTokensOfStream(t *testing.T) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			flush(w, event("a")+lastEvents)
 		}, 29},
+		"in the middle of the last line when it begins": {func(n int, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			flush(w, lastEvents[:30])
+			flush(w, lastEvents[30:])
+		}, 29},
 		"longer than the first read": {func(n int, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			flush(w, event(strings.Repeat("a", 5000))+lastEvents)
@@ -149,6 +154,8 @@ func TestTokensExact(t *testing.T) {
 		assert.Equal(t, []string{"m 92", "m 92"}, asked)
 		w.get(t.Context(), "http://x.example/")
 		assert.InDelta(t, 10_000-102, inFlight, 0.001)
+		w.do(post(t.Context(), "http://x.example/"))
+		assert.InDelta(t, 10_000-102, inFlight, 0.001)
 		assert.Len(t, asked, 2)
 	})
 }
@@ -175,6 +182,22 @@ func TestTokensInHint(t *testing.T) {
 		var told *api.Error
 		require.ErrorAs(t, got.failure, &told)
 		assert.Equal(t, 6*s, told.Hint)
+	})
+}
+
+// Nobody is asked what it has cost that was certainly not billed.
+func TestActual(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []api.Class
+		cfg := transport.Config{Actual: func(_ *transport.Call, m api.Meaning) []dispatcher.Cost {
+			asked = append(asked, m.Class)
+			return []dispatcher.Cost{{Limit: "tokens", Tokens: 5}}
+		}}
+		w := build(t, dispatcher.Config{Limits: tokenLimits("tokens"), Retry: exact(9, s)}, cfg, script(status(429), status(500), hangUp))
+		assert.Equal(t, 200, w.ask(t.Context()).status)
+		assert.Equal(t, []api.Class{api.Server, api.OK}, asked)
+		synctest.Wait()
+		assert.InDelta(t, 10_000-5-1-5, level(w.d, "tokens"), 0.01, "the one of which nobody knows is charged as estimated")
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,7 @@ func TestRetry(t *testing.T) {
 				assert.Equal(t, []time.Duration{0, 10 * s, 20 * s, 30 * s, 40 * s}, w.times(), "each attempt waits for the limit")
 				for _, a := range w.arrivals() {
 					same(t, prompt, a.body)
+					assert.Equal(t, int64(len(prompt)), a.length)
 				}
 			})
 		})
@@ -183,9 +185,66 @@ func TestHintBeyondDeadline(t *testing.T) {
 
 		got = w.ask(ctx) // the key still cools down
 		assert.ErrorIs(t, got.err, context.DeadlineExceeded)
+		var outer *url.Error
+		require.ErrorAs(t, got.err, &outer)
+		assert.True(t, outer.Timeout())
 		assert.Zero(t, w.now())
 		assert.Len(t, w.arrivals(), 1)
 	})
+}
+
+// An answer that was not the last word is not handed out when time runs out, or the dispatcher is stopped, before there is another.
+func TestNoLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, dispatcher.Config{Retry: exact(3, s), Limits: requests(policy.PerHour(1), 1)}, transport.Config{}, script(status(503)))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*s)
+		defer cancel()
+		got := w.ask(ctx) // which waits for a token
+		assert.ErrorIs(t, got.err, context.DeadlineExceeded)
+		assert.ErrorIs(t, got.err, job.ErrDeadline)
+		assert.Equal(t, 10*s, w.now())
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, dispatcher.Config{Retry: exact(3, time.Minute)}, transport.Config{}, script(status(503)))
+		time.AfterFunc(10*s, func() { _ = w.d.Stop(context.Background()) })
+		got := w.ask(t.Context())
+		assert.ErrorIs(t, got.err, job.ErrNotStarted)
+		assert.Equal(t, 10*s, w.now())
+	})
+}
+
+// When the caller has an answer, nobody else can want another.
+func TestDeliveredIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		retry := exact(3, s)
+		retry.OnResult = func(any) bool { return true }
+		w := build(t, dispatcher.Config{Retry: retry}, transport.Config{}, script())
+		assert.Equal(t, 200, w.ask(t.Context()).status)
+		time.Sleep(time.Minute)
+		assert.Len(t, w.arrivals(), 1)
+	})
+}
+
+// An answer that comes when nobody waits any more is closed, and holds nothing.
+func TestLateAnswer(t *testing.T) {
+	for _, kind := range []string{"text/event-stream", "text/plain"} {
+		synctest.Test(t, func(t *testing.T) {
+			body := &closing{Reader: strings.NewReader("late")}
+			base := tripper(func(*http.Request) (*http.Response, error) { // which does not heed the context
+				time.Sleep(10 * s)
+				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {kind}}, Body: body}, nil
+			})
+			w := build(t, dispatcher.Config{}, transport.Config{Base: base}, script())
+			ctx, cancel := context.WithTimeout(t.Context(), 3*s)
+			defer cancel()
+			assert.ErrorIs(t, w.get(ctx, "http://x.example/").err, context.DeadlineExceeded)
+			assert.Equal(t, 3*s, w.now())
+			assert.Equal(t, 1, running(w.d), "C1: the worker is not free yet")
+			time.Sleep(8 * s)
+			assert.True(t, body.closed.Load())
+			assert.Zero(t, running(w.d))
+		})
+	}
 }
 
 // The request's context is the job's life.
@@ -330,17 +389,17 @@ func TestRefused(t *testing.T) {
 		require.NoError(t, err)
 		req.GetBody = func() (io.ReadCloser, error) { return once(prompt), nil }
 		assert.ErrorIs(t, w.do(req).err, dispatcher.ErrClosed)
-		assert.True(t, body.closed)
+		assert.True(t, body.closed.Load())
 	})
 }
 
 type closing struct {
 	io.Reader
-	closed bool
+	closed atomic.Bool
 }
 
 func (c *closing) Close() error {
-	c.closed = true
+	c.closed.Store(true)
 	return nil
 }
 

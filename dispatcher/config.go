@@ -25,7 +25,8 @@ const NeverAge time.Duration = -1
 // maxLimits is how many limits a dispatcher may have, the shared ones included, and how many groups.
 const maxLimits = 64
 
-// Group is a bound on the attempts in flight at once of the jobs that belong to it.
+// Group is a bound on the attempts in flight at once of the jobs that belong to it. It has two fields: a Name, by which [WithGroup]
+// and Spec.Groups refer to it, and the number of Workers, at least 1.
 type Group = scheduler.Group
 
 // Config is what a [Dispatcher] is made from. The zero Config works: 64 workers, room for 65,536 jobs, no timeout, no
@@ -56,9 +57,10 @@ type Config struct {
 	// Keys says what a key has of its own. It is called on the goroutine that submits, when a key comes into use, and again
 	// when it does so after it has been forgotten; it may be called more than once. Defaults to nothing.
 	Keys func(key string) KeyConfig
-	// Limits bound what is started: an attempt needs room in all of them. Defaults to none.
+	// Limits bound what is started: an attempt needs room in all of them. A limit is for all keys together, or for each by itself
+	// if it is PerKey. Defaults to none.
 	Limits []policy.Limit
-	// Shared are limits that other dispatchers take from, too. Defaults to none.
+	// Shared are limits that other dispatchers take from, too. (That keys share a limit is what Limits do.) Defaults to none.
 	Shared []*SharedLimit
 	// Retry says whether and when failed attempts are repeated. Defaults to never.
 	Retry policy.Retry

@@ -15,34 +15,62 @@
 //	…
 //	answer, err := future.Await(ctx)
 //
+// # Ways to hand in work
+//
 // [Submit] queues a job; [TrySubmit] does not wait for room; [Go] takes a function without a result; [Do] submits and
-// awaits; [Wrap] turns a function into one that is guarded; [Map] runs a function over a sequence, within a bounded window, and
-// [Then] is the next stage. Package job awaits many futures at once: job.All, First, Completed, Settled.
+// awaits; [Wrap] turns a function into one that is guarded. A batch is a [Map]: it runs a function over a sequence (of a slice:
+// slices.Values), within a bounded window, and yields what comes of each element. [Then] is the next stage of a pipeline. Package
+// job awaits several futures: job.All, First (success), Completed (as they finish) and Settled.
+//
+//	for item := range dispatcher.Map(ctx, d, slices.Values(prompts), ask, nil) {
+//		fmt.Println(item.In, item.Value, item.Err)
+//	}
 //
 // A job has a key, whose circuit, cooldown, workers and limits it shares with others of that key ([WithKey], Config.Keys), may
-// belong to groups with a bound of their own ([WithGroup]), and takes from limits that are the dispatcher's or shared with
-// others ([NewSharedLimit]). What it waits for is told by job.Future.Explain, what happens by Config.OnEvent, and how things
-// stand by [Dispatcher.Snapshot].
+// belong to groups with a bound of their own ([WithGroup]), and takes from limits that are the dispatcher's, its key's, or shared
+// with other dispatchers ([NewSharedLimit]). Priority, deadline, delay, timeout and retries can be its own: see [Option].
+//
+// A [Limiter] and a [Breaker] are the same machines alone, for code that needs no dispatcher.
 //
 // # What a function says of its error
 //
 // Errors are not tried again unless they are marked by package policy (Transient, Throttled), well known to be transient
 // (timeouts, connections refused or reset), or chosen by policy.Retry.On.
 //
+// # Watching and steering
+//
+// What one job waits for is told by job.Future.Explain, how everything stands by [Dispatcher.Snapshot], and what happens by
+// Config.OnEvent. Rates, bursts and workers can be changed while jobs wait, a circuit can be opened and closed by hand, and
+// starts can be paused: see the methods of [Dispatcher].
+//
 // # Concurrency
 //
-// Everything in this package may be called from any goroutine, and from inside jobs. There, pass on the context that the
-// function was given: awaiting a job of the same dispatcher while all its workers do the same, and closing the dispatcher or
-// waiting for it to be idle, would be a deadlock, which the call then returns as [job.ErrDeadlock]. With another context that
-// cannot be told.
+// Everything in this package may be called from any goroutine, from inside jobs, and by listeners. The scheduler has a goroutine
+// of its own, and lends itself for one turn to a caller or worker who would only wait, to one at a time. Functions, predicates,
+// Config.Keys, listeners, and the methods of errors and contexts are the caller's code: it never calls them, so they may take their
+// time and call anything here.
 //
-// The scheduler has a goroutine of its own, and lends itself for one turn to a caller or worker who would only wait, to one at a
-// time. Functions, predicates, and the methods of errors and contexts are never called by it.
+// Inside a job, pass on the context that its function was given. By that a dispatcher knows who calls: Submit then does not wait
+// for room that the job itself may take up (it returns [ErrQueueFull]), and whoever waits for another job of the same dispatcher,
+// for it to be idle or to be closed, is told when that can never come ([job.ErrDeadlock]). With another context this cannot be told,
+// and the call hangs until that ends.
+//
+// What an attempt has written can be read by the job's next attempt, and by who has awaited the job, unless that ended while its
+// function still ran. Where one worker is all that a dispatcher or a group has, each attempt sees what those before it wrote.
 //
 // # Errors
 //
-// A call that refuses a job says so itself, with one of the errors of this package, the cause of its context, or a
-// *policy.FieldError. Whatever becomes of an accepted job is told by its future: a *job.Error.
+// A call that refuses a job says so itself, and then there is no future: with one of the errors of this package, such as
+// [ErrQueueFull] or [ErrClosed], with the cause of its context, or with a [*policy.FieldError], which names the option or field, its
+// value, and what is allowed. Whatever becomes of an accepted job is told by its future, as a [*job.Error]: why the job was given up,
+// what its function returned last, why a context ended, and how its attempts failed. errors.Is and errors.As find all of it:
+//
+//	switch {
+//	case errors.Is(err, job.ErrMaxRetriesExceeded): // it failed as often as it may
+//	case errors.Is(err, policy.ErrOpenCircuit):     // it was not tried, or not again
+//	case errors.Is(err, context.DeadlineExceeded):  // its time was up
+//	case errors.Is(err, errMine):                   // whatever its function returned
+//	}
 //
 // # Cost
 //

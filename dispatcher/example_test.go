@@ -1,7 +1,6 @@
 package dispatcher_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -47,21 +46,42 @@ func Example() {
 	// Output: Because. <nil>
 }
 
-// The lines of the README's program are those of the example above, in that order.
+// A batch: each result as it comes, with the element that it is about.
+func Example_batch() {
+	ctx := context.Background()
+	d, err := dispatcher.New(dispatcher.Config{Workers: 1})
+	if err != nil {
+		panic(err)
+	}
+	defer d.Close(ctx)
+	prompts := []string{"Why?", "Why not?"}
+	for item := range dispatcher.Map(ctx, d, slices.Values(prompts), ask, nil) {
+		fmt.Println(item.In, item.Value, item.Err)
+	}
+	// Output:
+	// Why? Because. <nil>
+	// Why not? Because. <nil>
+}
+
+// The lines of the README's programs are those of the examples above, in that order.
 func TestReadmeProgram(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	_, program, found := strings.Cut(string(text), "```go\n")
-	require.True(t, found)
-	program, _, _ = strings.Cut(program, "```")
 	source, err := os.ReadFile("example_test.go")
 	require.NoError(t, err)
-	rest := string(source)
-	lines := bufio.NewScanner(strings.NewReader(program))
-	for lines.Scan() {
-		_, rest, found = strings.Cut(rest, "\n\t"+lines.Text())
-		require.True(t, found, "not in the example, or not in this order: %s", lines.Text())
+	rest, programs := string(source), 0
+	for part := range strings.SplitSeq(string(text), "```go\n") {
+		program, _, found := strings.Cut(part, "```")
+		if programs++; programs == 1 || !found {
+			continue // what stands before the first
+		}
+		for line := range strings.Lines(program) {
+			_, rest, found = strings.Cut(rest, "\n\t"+line)
+			require.True(t, found, "not in the examples, or not in this order: %s", line)
+			rest = "\n" + rest
+		}
 	}
+	require.Equal(t, 3, programs)
 }
 
 func ExampleDo() {

@@ -48,7 +48,9 @@ func (d *Dispatcher) override(key string, mode policy.Mode) {
 	})
 }
 
-// Snapshot is the state of a dispatcher at one moment.
+// Snapshot is the state of a dispatcher at one moment. Besides its Name it has the fields of [scheduler.Snapshot]: how many jobs are
+// Queued, how many are Waiting for an instant, how many attempts are Running, of how many Workers there are; whether it is Paused;
+// and a list each of Limits, Groups, and those Keys that are not as new, with what the next of their jobs waits for.
 type Snapshot struct {
 	Name string
 	scheduler.Snapshot

@@ -133,7 +133,7 @@ func TestBucketGiveBackInAnyOrder(t *testing.T) {
 			takes []heldTake // that stand
 			held  []heldTake // those among them that may still be given back
 		)
-		for step := range 14 { // few enough instants for the bucket to remember
+		for step := range 60 { // few enough instants for the bucket to remember
 			now = now.Add(time.Duration(rng.Int64N(int64(time.Second))))
 			b.Advance(now)
 			for range rng.IntN(4) {
@@ -212,4 +212,60 @@ func TestBucketGiveBackAfterManyAtOnce(t *testing.T) {
 	}
 	b.GiveBack(token, 0)
 	require.Equal(t, 50*token, b.Level(), "all but the 50: what came in since would not have found room")
+}
+
+// S-L1: buckets that are drained by thousands, each at an instant of its own, and to which most of it is given back, later and in
+// any order. That is far more than a bucket remembers. One that does not fill gets all of it nevertheless, and one that does all but
+// a few hundredths of the burst; never too much.
+func TestBucketGiveBackOfThousands(t *testing.T) {
+	for _, rate := range []policy.Rate{policy.Blocked, policy.PerDay(1), policy.PerSecond(10)} {
+		for name, cost := range map[string]func(*rand.Rand) policy.Amount{
+			"one cost":     func(*rand.Rand) policy.Amount { return token },
+			"of all sizes": func(rng *rand.Rand) policy.Amount { return 1 + policy.Amount(exponential(rng, float64(20*token))) },
+		} {
+			for seed := range uint64(5) {
+				rng := rand.New(rand.NewPCG(seed, 14))
+				limit := policy.Limit{Name: "calls", Rate: rate, Burst: 2000}
+				b, twin := policy.NewBucket(limit, 0), policy.NewBucket(limit, 0)
+				takes, now := drainAndGiveBack(rng, &b, cost)
+				for _, take := range takes {
+					twin.Advance(take.at)
+					twin.Take(take.cost)
+				}
+				twin.Advance(now)
+				missing := twin.Level() - b.Level()
+				require.GreaterOrEqual(t, missing, policy.Amount(0), "%v, %s, seed %d: too much", rate, name, seed)
+				if rate == policy.Blocked {
+					require.Zero(t, missing, "%s, seed %d", name, seed)
+				}
+				require.Less(t, missing, 150*token, "%v, %s, seed %d", rate, name, seed)
+			}
+		}
+	}
+}
+
+// drainAndGiveBack takes all there is, gives most of that back, and does so forty times. It returns the takes that stand.
+func drainAndGiveBack(rng *rand.Rand, b *policy.Bucket, cost func(*rand.Rand) policy.Amount) (takes []heldTake, now policy.Time) {
+	for range 40 {
+		var held []heldTake
+		for {
+			now = now.Add(time.Duration(rng.Int64N(int64(ms))))
+			b.Advance(now)
+			c := cost(rng)
+			if c > b.Level() {
+				break
+			}
+			b.Take(c)
+			if take := (heldTake{c, now}); rng.IntN(50) > 0 {
+				held = append(held, take)
+			} else {
+				takes = append(takes, take)
+			}
+		}
+		rng.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+		for _, h := range held {
+			b.GiveBack(h.cost, h.at)
+		}
+	}
+	return takes, now
 }

@@ -10,15 +10,16 @@ type peak struct {
 // below reports whether p is a lower level than q.
 func (p peak) below(q peak) bool { return p.level < q.level || p.level == q.level && p.part < q.part }
 
-// maxPeaks bounds what a bucket remembers for GiveBack. Beyond it the two become one that differ least, on the safe side.
-const maxPeaks = 16
+// maxPeaks bounds what a bucket remembers for GiveBack. When there are twice as many, some become one, on the safe side.
+const maxPeaks = 64
 
 // GiveBack undoes a Take, made at the instant taken, whose attempt never started: afterwards the bucket holds what it
 // would hold had nothing been taken (S-L1). That can be less than cost: what came in while there was room for it only
 // because of the Take would have been lost at a full bucket.
 //
 // After a correction or a change of the limit in between that cannot be told any more, and nothing is given back. The window
-// of a sliding limit can tell: it forgets the charge in any case.
+// of a sliding limit can tell: it forgets the charge in any case. Where a bucket that fills has been emptied at more than 64
+// instants without a pause, somewhat less may be given back of what was taken at most of them: a few hundredths of the burst at most.
 func (b *Bucket) GiveBack(cost Amount, taken Time) {
 	if b.open || cost == 0 || taken < b.since {
 		return
@@ -27,6 +28,10 @@ func (b *Bucket) GiveBack(cost Amount, taken Time) {
 		b.window.correct(b.last, -cost, taken)
 	}
 	if taken <= b.void {
+		return
+	}
+	if b.amount == 0 {
+		b.level = min(b.level+cost, b.burst) // nothing has come in, so nothing was lost for want of room
 		return
 	}
 	first := 0
@@ -66,21 +71,26 @@ func (b *Bucket) remember(cost Amount) {
 		return
 	}
 	b.peaks = append(b.peaks, p)
-	if n == maxPeaks {
+	if len(b.peaks) == 2*maxPeaks {
 		b.mergePeaks()
 	}
 }
 
-// mergePeaks makes two neighbours into one, as high as the older and as late as the younger.
+// mergePeaks leaves at most maxPeaks. Neighbours become one, as high as the oldest of them and as late as the youngest, where they
+// are about as high: by less than one part in maxPeaks of what all of them span.
 func (b *Bucket) mergePeaks() {
-	least := 1
-	for i := 2; i < len(b.peaks); i++ {
-		if b.peaks[i-1].level-b.peaks[i].level < b.peaks[least-1].level-b.peaks[least].level {
-			least = i
+	last := len(b.peaks) - 1
+	step := (b.peaks[0].level-b.peaks[last].level)/(maxPeaks-1) + 1
+	kept := 0
+	for _, p := range b.peaks[1:] {
+		if b.peaks[kept].level-p.level < step {
+			b.peaks[kept].at = p.at
+			continue
 		}
+		kept++
+		b.peaks[kept] = p
 	}
-	b.peaks[least-1].at = b.peaks[least].at
-	b.peaks = append(b.peaks[:least], b.peaks[least+1:]...)
+	b.peaks = b.peaks[:kept+1]
 }
 
 // lift raises a level by cost, or by as much as there was room for above high.

@@ -131,8 +131,11 @@ func TestRecallLosesNobody(t *testing.T) {
 			return a.N, nil
 		}))
 	}
-	for before := ran.Load(); before < jobs; before = ran.Load() {
-		d.Resume()
+	for range 50 {
+		before := ran.Load()
+		if d.Resume(); before == jobs {
+			break
+		}
 		for ran.Load() == before {
 			runtime.Gosched() // until one has begun
 		}

@@ -378,7 +378,7 @@ func TestSubmitRefusesOptions(t *testing.T) {
 // New tells every fault at once.
 func TestNewRefuses(t *testing.T) {
 	cfg := dispatcher.Config{
-		Workers: -1, Queue: -2, Timeout: -3,
+		Workers: -1, Queue: -2, Timeout: -3, MaxKeys: -4, EventBuffer: -5, AgeAfter: dispatcher.NeverAge - 1,
 		Limits: []policy.Limit{
 			{}, {Name: "a", Rate: policy.PerSecond(-1)}, {Name: "b", Rate: policy.PerSecond(1), Burst: math.NaN()},
 			{Name: "b", Rate: policy.PerSecond(1)},
@@ -390,7 +390,8 @@ func TestNewRefuses(t *testing.T) {
 	assert.Nil(t, d)
 	require.ErrorIs(t, err, policy.ErrInvalid)
 	for _, part := range []string{
-		"Config.Workers is -1", "Config.Queue is -2", "Config.Timeout is -3ns", `Limit("").Name`, `Limit("").Rate`, `Limit("a").Rate`,
+		"Config.Workers is -1", "Config.Queue is -2", "Config.Timeout is -3ns", "Config.MaxKeys is -4", "Config.EventBuffer is -5",
+		"Config.AgeAfter is -2ns", `Limit("").Name`, `Limit("").Rate`, `Limit("a").Rate`,
 		`Limit("b").Burst is NaN`, `"b" twice`, "Retry.MaxAttempts is -2", "Breaker.FailureThreshold",
 	} {
 		assert.ErrorContains(t, err, part)
@@ -398,6 +399,26 @@ func TestNewRefuses(t *testing.T) {
 	for line := range strings.Lines(err.Error()) {
 		assert.Contains(t, line, "must be")
 	}
+}
+
+// There may be 64 limits, the shared ones included, and 64 groups: a job's gates are kept as bits.
+func TestNewRefusesMoreThan64(t *testing.T) {
+	var limits []policy.Limit
+	var groups []dispatcher.Group
+	for i := range 64 {
+		limits = append(limits, policy.Limit{Name: fmt.Sprint(i), Rate: policy.PerHour(1)})
+		groups = append(groups, dispatcher.Group{Name: fmt.Sprint(i), Workers: 1})
+	}
+	d := open(t, dispatcher.Config{Limits: limits, Groups: groups})
+	_, err := dispatcher.Do(t.Context(), d, func(context.Context) (int, error) { return 0, nil }, dispatcher.WithGroup("63"), dispatcher.WithCost("63", .5))
+	require.NoError(t, err)
+	assert.InDelta(t, .5, d.Snapshot().Limits[63].Level, .1)
+
+	shared := share(t, policy.Limit{Name: "shared", Rate: policy.PerSecond(1)})
+	_, err = dispatcher.New(dispatcher.Config{Limits: limits, Shared: []*dispatcher.SharedLimit{shared}, Groups: append(groups, dispatcher.Group{Name: "g", Workers: 1})})
+	require.ErrorIs(t, err, policy.ErrInvalid)
+	assert.ErrorContains(t, err, "Config.Limits is 65; it must be at most 64 of them, the shared ones included")
+	assert.ErrorContains(t, err, "Config.Groups is 65; it must be at most 64 of them")
 }
 
 // The zero Config works (S-R13), and says what it is.

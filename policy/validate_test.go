@@ -99,6 +99,11 @@ func TestLimitValidate(t *testing.T) {
 		{"sliding, default cost above the cap", policy.Limit{Name: "a", Rate: ten, Burst: 99, DefaultCost: 11, Sliding: true}, []string{`Limit("a").DefaultCost`}},
 		{"sliding, default cost of 1 above the cap", policy.Limit{Name: "a", Rate: policy.PerSecond(0.5), Sliding: true}, []string{`Limit("a").DefaultCost`}},
 		{"sliding, but costs are named", policy.Limit{Name: "a", Rate: policy.PerSecond(0.5), Sliding: true, CostRequired: true}, nil},
+		{"settled, with a bound on its debt (S-L5)", policy.Limit{Name: "a", Rate: ten, Settled: true, MaxDebt: 1e-6}, nil},
+		{"debt of what is never corrected", policy.Limit{Name: "a", Rate: ten, MaxDebt: 5}, []string{`Limit("a").MaxDebt`}},
+		{"debt negative", policy.Limit{Name: "a", Rate: ten, Settled: true, MaxDebt: -1}, []string{`Limit("a").MaxDebt`}},
+		{"debt not a number", policy.Limit{Name: "a", Rate: ten, Settled: true, MaxDebt: math.NaN()}, []string{`Limit("a").MaxDebt`}},
+		{"debt too small", policy.Limit{Name: "a", Rate: ten, Settled: true, MaxDebt: 1e-7}, []string{`Limit("a").MaxDebt`}},
 		{"empty at the start (S-L3)", policy.Limit{Name: "a", Rate: ten, Initial: policy.Empty}, nil},
 		{"full at the start", policy.Limit{Name: "a", Rate: ten, Initial: 10}, nil},
 		{"a millionth at the start", policy.Limit{Name: "a", Rate: ten, Burst: 1e-6, Initial: 1e-6}, nil},
@@ -355,6 +360,10 @@ func TestLimitWithRate(t *testing.T) {
 	assert.InDelta(t, 0, l.WithRate(policy.PerSecond(4)).Initial, 0)
 	l.Burst = 7
 	assert.InDelta(t, 7, l.WithRate(policy.PerSecond(2)).WithRate(policy.Blocked).Capacity(), 0)
+	l.Initial = 7
+	assert.InDelta(t, 7, l.WithBurst(7).Initial, 0, "it fits")
+	assert.InDelta(t, 0, l.WithBurst(6).Initial, 0, "it does not fit any more")
+	require.NoError(t, l.WithBurst(6).Validate())
 	l.Initial = policy.Empty
 	assert.InDelta(t, policy.Empty, l.WithRate(policy.PerSecond(1)).Initial, 0)
 }

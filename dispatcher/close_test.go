@@ -169,7 +169,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// Any number of calls, from any number of goroutines, one after the other or together: each waits for what is left.
+// Any number of calls, from any number of goroutines, one after the other or together: each waits for what is left (S-F6).
 func TestCloseIsIdempotent(t *testing.T) {
 	type shut = func(*dispatcher.Dispatcher, context.Context) error
 	closing, stopping := (*dispatcher.Dispatcher).Close, (*dispatcher.Dispatcher).Stop
@@ -199,7 +199,7 @@ func TestCloseIsIdempotent(t *testing.T) {
 	}
 }
 
-// Stop after Close gives up what Close would have finished.
+// Stop after Close gives up what Close would have finished (S-F6).
 func TestStopAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := dispatcher.New(dispatcher.Config{Workers: 1})
@@ -234,7 +234,7 @@ func TestStopDoesNotHideTheEnd(t *testing.T) {
 	})
 }
 
-// Closing finishes what was accepted even if somebody pauses in the meantime: nobody else can be meant to resume it.
+// Closing finishes what was accepted even if somebody pauses in the meantime: nobody else can be meant to resume it (S-F6).
 func TestPauseWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := dispatcher.New(dispatcher.Config{Workers: 1})
@@ -281,7 +281,7 @@ func TestAfterClose(t *testing.T) {
 	})
 }
 
-// While it closes, jobs are refused and everything else still works.
+// While it closes, jobs are refused, its name is taken, and everything else still works (S-F6, S-F9).
 func TestWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t, dispatcher.Config{Name: "closing"})

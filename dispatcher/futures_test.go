@@ -57,7 +57,7 @@ func TestAwaitGivesUpAlone(t *testing.T) {
 	})
 }
 
-// Submit's context is the job's life, in whatever state it is (S-F1, S-F2).
+// Submit's context is the job's life, in whatever state it is (S-F1, S-F2), and Cancel says in which (S-F4).
 func TestContextEndsTheJob(t *testing.T) {
 	busy := func(t *testing.T, d *dispatcher.Dispatcher) {
 		submit(t, d, newTimeline().marking(time.Minute, nil), dispatcher.WithRetry(policy.Retry{}), dispatcher.WithKey("busy"))
@@ -248,7 +248,7 @@ func TestCanceledKeepsItsWorker(t *testing.T) {
 	}
 }
 
-// Cancel of a job that has ended tells so, and changes nothing.
+// Cancel of a job that has ended tells so, and changes nothing (S-F4).
 func TestCancelAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t, dispatcher.Config{})
@@ -465,7 +465,7 @@ func (c nosyContext) Err() error { c.look(); return c.Context.Err() }
 
 func (c nosyContext) Value(key any) any { c.look(); return c.Context.Value(key) }
 
-// The code behind contexts is not called on the scheduler goroutine either.
+// The code behind contexts is not called on the scheduler goroutine either (S-O1).
 func TestContextsAreNotAskedOnTheScheduler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t, dispatcher.Config{})

@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A dispatcher without a name gets one that is not in use.
+// A dispatcher without a name gets one that is not in use (S-F9).
 func TestGeneratedNames(t *testing.T) {
 	a := open(t, dispatcher.Config{})
 	var n int
@@ -67,7 +67,7 @@ func TestGeneratedNames(t *testing.T) {
 	assert.False(t, found)
 }
 
-// Many may try to take one name; one at a time has it.
+// Many may try to take one name; one at a time has it (S-F9).
 func TestNamesRace(t *testing.T) {
 	var holders, won atomic.Int32
 	var group sync.WaitGroup

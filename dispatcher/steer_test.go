@@ -59,7 +59,7 @@ func TestSnapshotIsOfNow(t *testing.T) {
 	})
 }
 
-// A snapshot tells where everything stands; keys like new ones are not in it (S-A9).
+// A snapshot tells where everything stands (S-O3); keys like new ones are not in it (S-A9).
 func TestSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t, dispatcher.Config{
@@ -95,7 +95,7 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
-// WaitIdle waits for all there is, and for what comes in the meantime, and closes nothing.
+// WaitIdle waits for all there is, and for what comes in the meantime, and closes nothing (S-F6, S-O3).
 func TestWaitIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t, dispatcher.Config{Workers: 1, Retry: exact(2, 5*time.Second)})

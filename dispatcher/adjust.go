@@ -40,8 +40,8 @@ func (d *Dispatcher) SetBurst(limit string, burst float64) error {
 }
 
 // Observe takes the server's word for how much is left of a limit, in tokens: no more is in the bucket from now on. It can
-// only lower the level. key says whose bucket is meant where the limit is per key. The error is a [*policy.FieldError], or [ErrTooManyKeys] for a key that is not in use and would be
-// one too many.
+// only lower the level. key says whose bucket is meant where the limit is per key. The error is a [*policy.FieldError], or
+// [ErrTooManyKeys] for a key that is not in use and would be one too many.
 func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
 	if !d.made() {
 		return ErrNilDispatcher

@@ -54,10 +54,10 @@ func (s Spec) options() []Option {
 	return options
 }
 
-// Map runs fn for each element of in (slices.Values makes a sequence of a slice) and yields the results as they come, each as soon as it is there, or with [InOrder] in
-// the order of the source. It is a bounded stage of a pipeline: at most a window of elements has been read from the source and
-// not been yielded, so a slow consumer holds the source back, and a source without end needs memory for the window alone. The
-// window is twice the dispatcher's workers unless [WithWindow] says otherwise.
+// Map runs fn for each element of in (slices.Values makes a sequence of a slice) and yields the results as they come, each as soon
+// as it is there, or with [InOrder] in the order of the source. It is a bounded stage of a pipeline: at most a window of elements
+// has been read from the source and not been yielded, so a slow consumer holds the source back, and a source without end needs
+// memory for the window alone. The window is twice the dispatcher's workers unless [WithWindow] says otherwise.
 //
 // Nothing happens before the sequence is ranged over, and it is meant to be ranged over once. Every element that has been
 // read is yielded exactly once, with its result or its error, unless the loop is left: break cancels what is under way. When

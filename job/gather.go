@@ -47,8 +47,8 @@ func Settled[T any](ctx context.Context, futures ...*Future[T]) []Result[T] {
 }
 
 // First waits for the first job that succeeds, and returns its value. The others go on: if nobody needs them, cancel the context
-// that they were submitted with, or each of them. When none succeeds, the error joins those of all, and [ErrNotSettled] for those that were not over when ctx ended; of no
-// futures it is [ErrNoFutures].
+// that they were submitted with, or each of them. When none succeeds, the error joins those of all, and [ErrNotSettled] for those
+// that were not over when ctx ended; of no futures it is [ErrNoFutures].
 func First[T any](ctx context.Context, futures ...*Future[T]) (T, error) {
 	var zero T
 	faults := []error{}

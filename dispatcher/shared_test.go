@@ -108,6 +108,40 @@ func TestSharedLimitWakesThoseWhoWait(t *testing.T) {
 	}
 }
 
+// S-L11: SetRate wakes all who wait for the limit, in whichever dispatcher and by whichever it is called: none sleeps on by the old
+// rate.
+func TestSharedSetRateWakesAll(t *testing.T) {
+	for name, set := range map[string]func(calls *dispatcher.SharedLimit, a, b *dispatcher.Dispatcher) error{
+		"on the limit": func(calls *dispatcher.SharedLimit, _, _ *dispatcher.Dispatcher) error {
+			return calls.SetRate(policy.PerSecond(1))
+		},
+		"on one dispatcher": func(_ *dispatcher.SharedLimit, a, _ *dispatcher.Dispatcher) error {
+			return a.SetRate("calls", policy.PerSecond(1))
+		},
+		"on the other": func(_ *dispatcher.SharedLimit, _, b *dispatcher.Dispatcher) error {
+			return b.SetRate("calls", policy.PerSecond(1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := share(t, policy.Limit{Name: "calls", Rate: policy.PerDay(1), Burst: 1, Initial: policy.Empty})
+				a, b := sharing(t, calls), sharing(t, calls)
+				line := newTimeline()
+				for range 2 {
+					submit(t, a, line.naming("a", 0, nil))
+					synctest.Wait()
+					submit(t, b, line.naming("b", 0, nil))
+					synctest.Wait()
+				}
+				require.NoError(t, set(calls, a, b))
+				time.Sleep(10 * time.Second) // whatever one asks a dispatcher would wake it
+				assert.Equal(t, seconds(1, 2, 3, 4), line.all())
+				assert.ElementsMatch(t, []string{"a", "a", "b", "b"}, line.order())
+			})
+		})
+	}
+}
+
 // Limits of several dispatchers that use two of them in different orders do not lock each other out (S-L11).
 func TestSharedLimitsInAnyOrder(t *testing.T) {
 	a, err := dispatcher.NewSharedLimit(policy.Limit{Name: "a", Rate: policy.PerSecond(1e6), Burst: 10})

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/toller-go/toller/examples/internal/fakellm"
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
-	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
 )
 
 //go:embed prompts.jsonl

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/toller-go/toller/examples/internal/fakellm"
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
-	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
 )
 
 const (

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/toller-go/toller/examples/internal/fakellm"
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
-	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
 )
 
 // The exit codes.

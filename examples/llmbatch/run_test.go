@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/toller-go/toller/examples/internal/fakellm"
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
-	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
 )
 
 // The main promise, against an API that throttles, fails and hangs up: everything is answered, once, and the figures are true.

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/toller-go/toller/examples/llmbatch/internal/fakellm"
+	"github.com/toller-go/toller/examples/internal/fakellm"
 )
 
 // conclude prints the summary, beside the server's own bill where there is one, and what to do next. It returns code.

@@ -11,7 +11,7 @@ import (
 
 // The prompts that the demo ships: each line is a request this API takes, and no two are the same.
 func TestShippedPrompts(t *testing.T) {
-	file, err := os.Open("../../prompts.jsonl")
+	file, err := os.Open("../../llmbatch/prompts.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

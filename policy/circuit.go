@@ -87,7 +87,7 @@ type lease struct {
 //
 // A Circuit has one owner, which tells it the time through Advance before it asks anything else.
 type Circuit struct {
-	rule       Breaker
+	rule       *Breaker // with its defaults; shared by siblings, and never changed
 	draw       func() float64
 	full       int // when a ramp has reached this many, it is over
 	state      State
@@ -113,12 +113,20 @@ type Circuit struct {
 // for the key, at which a ramp is over. draw returns random numbers from [0, 1); it is asked only for RecoveryJitter, and
 // may be nil without.
 func NewCircuit(b Breaker, full int, draw func() float64) Circuit {
-	c := Circuit{rule: b.withDefaults(), full: full, draw: draw}
-	if b.FailureRatio > 0 || b.SlowRatio > 0 {
-		recent := newSamples(c.rule.Window, c.rule.WindowTime)
-		c.recent = &recent
+	b = b.withDefaults()
+	c := Circuit{rule: &b, full: full, draw: draw}
+	return c.Sibling()
+}
+
+// Sibling returns a new circuit that has its rule, and all else that [NewCircuit] is told, in common with c: there may be
+// one for each of very many keys.
+func (c *Circuit) Sibling() Circuit {
+	s := Circuit{rule: c.rule, full: c.full, draw: c.draw}
+	if s.measures() {
+		recent := newSamples(s.rule.Window, s.rule.WindowTime)
+		s.recent = &recent
 	}
-	return c
+	return s
 }
 
 // Renew makes a circuit that is fresh, see FreshAt, a new one: it has had no trips, and passes of before are void.

@@ -14,6 +14,7 @@ func (c *Core) adjust(ev Event) {
 	switch ev.Kind {
 	case SetWorkers:
 		c.workers = ev.Workers // fewer than in flight pre-empts nothing, and grants nothing until below
+		c.circuit.SetFull(cmp.Or(c.ramp, c.workers))
 		c.eachLane(func(l *lane) { l.circuit.SetFull(cmp.Or(c.ramp, c.workers)) })
 	case SetKeyWorkers:
 		c.keyWorkers = ev.Workers

@@ -30,7 +30,7 @@ type Core struct {
 	keyWorkers int
 	retry      policy.Retry
 	budget     policy.Budget
-	breaker    policy.Breaker
+	circuit    policy.Circuit // what a new lane's is like; nothing ever passes it
 	limits     limitSet
 	groups     []group
 	random     generator
@@ -87,7 +87,6 @@ func New(cfg Config) *Core {
 		keyWorkers: cfg.KeyWorkers,
 		retry:      cfg.Retry,
 		budget:     cfg.Budget,
-		breaker:    cfg.Breaker,
 		limits:     newLimitSet(cfg.Limits, cfg.Shared),
 		random:     generator{cfg.Seed},
 
@@ -109,6 +108,7 @@ func New(cfg Config) *Core {
 		c.pools = append(c.pools, use.Limit)
 	}
 	c.draw = c.random.unit
+	c.circuit = c.newCircuit(cfg.Breaker)
 	return c
 }
 

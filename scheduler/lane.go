@@ -7,17 +7,24 @@ import (
 )
 
 // lane is the state of one key: what waits for it and the gates that are its own.
+//
+// With all that it has from the beginning it is one object, since with very many keys nothing of it is in the cache.
 type lane struct {
-	key      string
+	laneState
 	ready    readyJobs
-	circuit  policy.Circuit
-	cool     policy.Cooldown
 	spending policy.Spending
 	own      []policy.Bucket // one for each of the core's per-key limits
-	claim    claim           // of the first job that waits for one of them
-	rules    *KeyRules       // its own, which is not changed; nil: none
-	workers  int             // attempts in flight at once; 0: as many as Config.KeyWorkers
-	weight   int             // quanta for each turn
+}
+
+// laneState is what is not handed on when another key's lane is made of a lane.
+type laneState struct {
+	key     string
+	circuit policy.Circuit
+	cool    policy.Cooldown
+	claim   claim     // of the first job that waits for one of the lane's own limits
+	rules   *KeyRules // its own, which is not changed; nil: none
+	workers int       // attempts in flight at once; 0: as many as Config.KeyWorkers
+	weight  int       // quanta for each turn
 
 	inFlight int // attempts running, detached ones included
 	parked   int // jobs waiting for an instant
@@ -88,31 +95,34 @@ func (c *Core) makeLane(key string, rules *KeyRules) *lane {
 	if rules != nil {
 		own = *rules
 	}
-	breaker := &c.breaker
-	if own.Breaker != nil {
-		breaker = own.Breaker
-	}
 	l := c.spareLane()
-	*l = lane{
-		key:      key,
-		ready:    l.ready, // its queues are empty
-		circuit:  policy.NewCircuit(*breaker, cmp.Or(c.ramp, c.workers), c.draw),
-		spending: l.spending,
-		own:      c.limits.renewOwn(l.own, own.Limits, c.now),
-		rules:    rules,
-		workers:  own.Workers,
-		weight:   cmp.Or(own.Weight, 1),
-		wakePos:  -1,
-		number:   c.laneSeq,
-		edition:  c.edition,
+	l.laneState = laneState{
+		key:     key,
+		circuit: c.circuitFor(own.Breaker),
+		rules:   rules,
+		workers: own.Workers,
+		weight:  cmp.Or(own.Weight, 1),
+		wakePos: -1,
+		number:  c.laneSeq,
+		edition: c.edition,
 	}
+	l.own = c.limits.renewOwn(l.own, own.Limits, c.now)
 	l.spending.Renew(c.budget)
-	for _, s := range l.ready.seats {
-		s.lane = l
-	}
 	c.laneSeq++
 	c.lanes[key] = l
 	return l
+}
+
+// circuitFor returns a new circuit for a key's own breaker; nil for that of all keys.
+func (c *Core) circuitFor(own *policy.Breaker) policy.Circuit {
+	if own == nil {
+		return c.circuit.Sibling()
+	}
+	return c.newCircuit(*own)
+}
+
+func (c *Core) newCircuit(rule policy.Breaker) policy.Circuit {
+	return policy.NewCircuit(rule, cmp.Or(c.ramp, c.workers), c.draw)
 }
 
 // reviveLane takes up a lane again that has been dropped, for the same key, under the same rules: it cannot be told from a new

@@ -5,6 +5,9 @@ type readyJobs struct {
 	seats    []*seat // one for each set of gates that has been used
 	len      int
 	failFast int // how many of them won't wait for an open circuit
+
+	first     seat     // most lanes need but one
+	firstSeat [1]*seat // what seats is at first
 }
 
 // seatFor returns l's seat of jobs that pass the given gates, which it makes if need be.
@@ -14,8 +17,17 @@ func (l *lane) seatFor(needs gates) *seat {
 			return s
 		}
 	}
-	s := &seat{lane: l, needs: needs}
-	l.ready.seats = append(l.ready.seats, s)
+	if len(l.ready.seats) == 0 {
+		l.ready.seats = l.ready.firstSeat[:0]
+		l.ready.first = seat{}
+		return l.ready.add(&l.ready.first, l, needs)
+	}
+	return l.ready.add(new(seat), l, needs)
+}
+
+func (r *readyJobs) add(s *seat, l *lane, needs gates) *seat {
+	s.lane, s.needs = l, needs
+	r.seats = append(r.seats, s)
 	return s
 }
 
@@ -57,8 +69,8 @@ type readyQueue struct {
 	priority int
 }
 
-func newReadyQueue(priority int) *readyQueue {
-	return &readyQueue{priority: priority, returned: heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }}}
+func newReadyQueue(priority int) readyQueue {
+	return readyQueue{priority: priority, returned: heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }}}
 }
 
 func (q *readyQueue) push(e *Entry, fresh bool) {

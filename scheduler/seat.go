@@ -21,6 +21,9 @@ type seat struct {
 	heldOn     uint64      // the admission in which its head has last held the line
 	passedOver uint64      // the admission in which it is to be looked at no more
 	gate       policy.Time // in no ring: when the lane's own gates are to be looked at again
+
+	first      readyQueue     // most seats need but one
+	firstQueue [1]*readyQueue // what queues is at first
 }
 
 // queue returns the queue of a priority, which it makes if need be.
@@ -30,9 +33,20 @@ func (s *seat) queue(priority int) *readyQueue {
 		i++
 	}
 	if i == len(s.queues) || s.queues[i].priority != priority {
-		s.queues = slices.Insert(s.queues, i, newReadyQueue(priority))
+		s.queues = slices.Insert(s.queues, i, s.makeQueue(priority))
 	}
 	return s.queues[i]
+}
+
+func (s *seat) makeQueue(priority int) *readyQueue {
+	q := &s.first
+	if len(s.queues) == 0 {
+		s.queues = s.firstQueue[:0]
+	} else {
+		q = new(readyQueue)
+	}
+	*q = newReadyQueue(priority)
+	return q
 }
 
 // seatRing is seats in the order in which they are served, which is that of their tickets.

@@ -1,5 +1,10 @@
 package scheduler
 
+import (
+	"cmp"
+	"slices"
+)
+
 // readyJobs holds the jobs of a lane that could start now.
 type readyJobs struct {
 	seats    []*seat // one for each set of gates that has been used
@@ -49,7 +54,7 @@ func (r *readyJobs) count(e *Entry, by int) {
 	}
 }
 
-// all returns the jobs, in an order that depends on nothing but their history.
+// all returns the jobs in order of arrival: that of the seats depends on who had them before.
 func (r *readyJobs) all() []*Entry {
 	list := make([]*Entry, 0, r.len)
 	for _, s := range r.seats {
@@ -57,6 +62,7 @@ func (r *readyJobs) all() []*Entry {
 			list = q.appendTo(list)
 		}
 	}
+	slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.arrival, b.arrival) })
 	return list
 }
 

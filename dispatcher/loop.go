@@ -122,10 +122,20 @@ func (d *Dispatcher) receive(p *post) {
 		if h := p.job; h.entry.Key != "" || d.cfg.Keys != nil {
 			d.keys.add(h.entry.Key, h.rules())
 		}
-		d.loop.core.Submit(d.loop.now, &p.job.entry)
+		d.receiveNew(&p.job.entry)
 	default:
 		d.receiveEnd(p.job)
 	}
+}
+
+// receiveNew takes a new job. One that comes alone may start at once.
+func (d *Dispatcher) receiveNew(e *scheduler.Entry) {
+	l := &d.loop
+	if len(l.batch) == 1 && l.core.Express(l.now, e) {
+		d.carryOut(&scheduler.Effect{Kind: scheduler.Start, Entry: e})
+		return
+	}
+	l.core.Submit(l.now, e)
 }
 
 func (d *Dispatcher) receiveMessage(m *message) {

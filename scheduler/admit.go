@@ -229,17 +229,9 @@ func (c *Core) delaysElder(e *Entry) bool {
 // start takes from every gate and hands the attempt to the owner.
 func (c *Core) start(l *lane, e *Entry) {
 	l.ready.remove(e)
-	c.limits.take(e)
-	l.spending.Attempt(c.now)
-	e.pass = l.circuit.Start(c.now)
-	e.visit = l.cool.Start(c.now)
-	e.runs++
 	c.forgoClaim(e)
-	if e.paid = false; e.past != nil {
-		e.corrected = 0
-	}
-	e.state, e.started = Running, c.now
-	c.takeOff(l, e)
+	e.paid = false
+	c.launch(l, e)
 	c.emit(Effect{Kind: Start, Entry: e})
 	if e.pass.Probe() && l.circuit.Rejects() {
 		c.rejectFailFast(l) // all probes are out
@@ -247,6 +239,20 @@ func (c *Core) start(l *lane, e *Entry) {
 	if e == l.claim.entry {
 		c.touch(l) // what it kept from others of the lane is theirs
 	}
+}
+
+// launch takes what an attempt needs from every gate, and counts it.
+func (c *Core) launch(l *lane, e *Entry) {
+	c.limits.take(e)
+	l.spending.Attempt(c.now)
+	e.pass = l.circuit.Start(c.now)
+	e.visit = l.cool.Start(c.now)
+	e.runs++
+	if e.past != nil {
+		e.corrected = 0
+	}
+	e.state, e.started = Running, c.now
+	c.takeOff(l, e)
 }
 
 // takeOff and land keep count of the attempts in flight.

@@ -44,6 +44,27 @@ func BenchmarkCore(b *testing.B) {
 	}
 }
 
+// BenchmarkExpress is a job that comes alone, by the express way and as all others: submitted, admitted, done.
+func BenchmarkExpress(b *testing.B) {
+	for _, express := range []bool{true, false} {
+		b.Run(fmt.Sprintf("express=%t", express), func(b *testing.B) {
+			core, e := newBenchOwner(1).core, new(scheduler.Entry)
+			at := policy.Time(1)
+			b.ReportAllocs()
+			for b.Loop() {
+				at += policy.Time(time.Microsecond)
+				*e = scheduler.Entry{}
+				if !express || !core.Express(at, e) {
+					core.Submit(at, e)
+				}
+				core.Effects()
+				core.Done(at, e, 1, policy.Outcome{})
+				core.Effects()
+			}
+		})
+	}
+}
+
 // BenchmarkCoreParked is what a wait costs: each job is parked among the others, comes back, is admitted and done.
 func BenchmarkCoreParked(b *testing.B) {
 	for _, parked := range []int{1, 1_000_000} {

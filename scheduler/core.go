@@ -189,8 +189,11 @@ func (c *Core) Effects() []Effect {
 
 // NextWake returns when to step a Tick at the latest: the one wake-up for everything that waits (S-L9). It is
 // [policy.Never] when nothing will happen by itself.
-func (c *Core) NextWake() policy.Time {
-	return min(c.line, policy.Time(min(c.deadline.key(), c.wakes.key(), c.parked.key())))
+func (c *Core) NextWake() policy.Time { return min(c.line, c.dueAt()) }
+
+// dueAt returns when something happens next, of itself and not by an admission.
+func (c *Core) dueAt() policy.Time {
+	return policy.Time(min(c.deadline.key(), c.wakes.key(), c.parked.key()))
 }
 
 // Unsettled returns how many jobs have been submitted and are not settled.

@@ -10,19 +10,8 @@ import (
 
 // submit takes in a new job.
 func (c *Core) submit(e *Entry) {
-	if e.Terms == nil {
-		e.Terms = &c.plain
-	}
-	l := c.laneOf(e.Key, e.Rules)
-	e.seat = l.seatFor(c.limits.needs(e))
-	e.arrival, e.submitted, e.deadlinePos = c.arrivals, c.now, -1
-	if spent := l.cool.Spent(c.now); spent > 0 {
-		c.remember(e).coolBase = spent
-	}
-	c.arrivals++
-	c.unsettled++
-	e.size = c.limits.sizeOf(e)
-	c.quantum = max(c.quantum, int64(e.size))
+	c.giveTerms(e)
+	c.enlist(c.laneOf(e.Key, e.Rules), e)
 	c.raise(int(e.Priority))
 	if e.Deadline > 0 {
 		c.deadline.push(int64(e.Deadline), e.arrival, e)
@@ -32,6 +21,26 @@ func (c *Core) submit(e *Entry) {
 	} else {
 		c.enqueue(e, true)
 	}
+}
+
+// giveTerms gives a job terms that ask for nothing, if it has none.
+func (c *Core) giveTerms(e *Entry) {
+	if e.Terms == nil {
+		e.Terms = &c.plain
+	}
+}
+
+// enlist makes a new job one of a lane's.
+func (c *Core) enlist(l *lane, e *Entry) {
+	e.seat = l.seatFor(c.limits.needs(e))
+	e.arrival, e.submitted, e.deadlinePos = c.arrivals, c.now, -1
+	if spent := l.cool.Spent(c.now); spent > 0 {
+		c.remember(e).coolBase = spent
+	}
+	c.arrivals++
+	c.unsettled++
+	e.size = c.limits.sizeOf(e)
+	c.quantum = max(c.quantum, int64(e.size))
 }
 
 // expire ends a job whose deadline has come, unless its owner is about to cancel it and can say more.

@@ -49,9 +49,13 @@ func (c *Core) onlySeat() *seat {
 // and of one priority.
 func (c *Core) isPlain(s *seat) bool {
 	l := s.lane
-	return len(s.queues) == 1 && s.queues[0].returned.len() == 0 && s.needs.groups == 0 && s.passedOver != c.turn &&
-		len(l.own) == 0 && c.workersOf(l) == 0 && l.cool.Idle() && l.circuit.Untroubled() &&
+	return len(s.queues) == 1 && s.queues[0].returned.len() == 0 && s.needs.groups == 0 && c.isOpen(l) &&
 		c.classOf(s.queues[0].fresh.first)-MinPriority == s.class && c.classOf(s.queues[0].fresh.last)-MinPriority == s.class
+}
+
+// isOpen reports whether none of the gates that are l's own is closed, or can be while jobs are admitted.
+func (c *Core) isOpen(l *lane) bool {
+	return len(l.own) == 0 && c.workersOf(l) == 0 && l.cool.Idle() && l.circuit.Untroubled()
 }
 
 // enough reports whether the limits that keys share have room for e.

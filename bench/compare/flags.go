@@ -24,7 +24,7 @@ hour; nothing else should run meanwhile.
   -o FILE         where the report goes, - for standard output; by default bench/RESULTS.md of the repository that the current
                   directory is in, or standard output if one of -quick, -workloads, -contenders and -targets makes it less than that
   -check F        fail if a target is missed by more than F times in every round (what must hold always: in any), or if none was
-                  measured
+                  measured; where a target is known to be missed, by more than F times as much (goals.go)
 
 Progress goes to standard error. The exit code is 0; 1 if something failed, if contenders did not do the same work, or for
 -check; 2 for bad flags.

@@ -129,8 +129,15 @@ func TestCheck(t *testing.T) {
 	assert.NoError(t, check([]verdict{one(0.5), unmeasured, one(1)}, 2))
 	err := check([]verdict{one(0.5), unmeasured, one(1.5), one(2)}, 2)
 	require.ErrorIs(t, err, errTargets)
-	assert.Equal(t, "targets missed by more than 2 times in every round:\n  fast enough: 1.50 × that (target ≤ 0.5): missed\n"+
-		"  fast enough: 2 × that (target ≤ 0.5): missed", err.Error())
+	assert.Equal(t, "targets missed by more than 2 times, or that of what is known, in every round:\n"+
+		"  fast enough: 1.50 × that (target ≤ 0.5): missed\n  fast enough: 2 × that (target ≤ 0.5): missed", err.Error())
+	known := func(value float64) verdict {
+		v := one(value)
+		v.target = v.trailing(3)
+		return v
+	}
+	assert.NoError(t, check([]verdict{known(3)}, 2), "six times the bound, of which three are known")
+	require.ErrorIs(t, check([]verdict{known(3.1)}, 2), errTargets)
 	for _, nothing := range [][]verdict{nil, {unmeasured}} {
 		require.ErrorIs(t, check(nothing, 2), errTargets)
 	}

@@ -39,24 +39,25 @@ func TestOneWatchIsKept(t *testing.T) {
 			}
 			assert.Equal(t, want, got)
 		}
-		await(t, run(contexts[0], 0))
+		// Each job takes a moment: one that is over before its Submit has looked at its context is not watched at all.
+		await(t, run(contexts[0], time.Millisecond))
 		watched(1, 0, 0, 0, 0)
-		await(t, run(contexts[0], 0))
+		await(t, run(contexts[0], time.Millisecond))
 		watched(1, 0, 0, 0, 0)
-		await(t, run(contexts[1], 0))
+		await(t, run(contexts[1], time.Millisecond))
 		watched(0, 1, 0, 0, 0)
 		long := run(contexts[2], time.Second)
 		watched(0, 0, 2, 0, 0) // itself, and its attempt's Done
-		short := run(contexts[3], 0)
+		short := run(contexts[3], time.Millisecond)
 		await(t, short)
 		watched(0, 0, 2, 1, 0)
-		await(t, run(contexts[2], 0)) // it is the latest again, and the other is nobody's
+		await(t, run(contexts[2], time.Millisecond)) // it is the latest again, and the other is nobody's
 		watched(0, 0, 2, 0, 0)
 		await(t, long)
 		watched(0, 0, 1, 0, 0)
 		contexts[2].end()
 		watched(0, 0, 0, 0, 0)
-		await(t, run(contexts[4], 0))
+		await(t, run(contexts[4], time.Millisecond))
 		watched(0, 0, 0, 0, 1)
 		require.NoError(t, d.Close(context.Background()))
 		watched(0, 0, 0, 0, 0)

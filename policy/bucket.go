@@ -104,7 +104,9 @@ func (b *Bucket) Observe(now Time, remaining Amount) {
 	b.Advance(now)
 	if remaining < b.level {
 		b.level, b.part = remaining, 0
-		b.forgetTakes()
+	}
+	if remaining < b.burst {
+		b.forgetTakes() // or what is given back later could come on top of what the server says
 	}
 }
 

@@ -31,7 +31,7 @@ type Bucket struct {
 
 // NewBucket returns a bucket for l, which must be valid, at the instant now. It is full, or holds what l's Initial says.
 func NewBucket(l Limit, now Time) Bucket {
-	b := Bucket{burst: amountOf(l.Capacity()), level: l.initial(), last: now, floor: math.MinInt64 / 2, void: -1}
+	b := Bucket{burst: amountOf(l.Capacity()), level: l.initial(), last: now, floor: math.MinInt64 / 2, since: -1, void: -1}
 	if l.MaxDebt > 0 {
 		b.floor = -amountOf(l.MaxDebt)
 	}
@@ -117,7 +117,7 @@ func (b *Bucket) Observe(now Time, remaining Amount) {
 // In the window of a sliding limit it is the charge at that instant that changes, if it still counts. MaxDebt has no say in
 // that: what was charged leaves the window in any case.
 func (b *Bucket) Settle(by Amount, taken Time) {
-	if b.open || taken < b.since {
+	if b.open || taken < b.since || taken == b.since && by < 0 { // at that very instant there may be some that cost nothing
 		return
 	}
 	if b.window != nil {

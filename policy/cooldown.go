@@ -134,6 +134,7 @@ func (c *Cooldown) cool(now, end Time, wait time.Duration) {
 	c.phase, c.until = coolWaiting, end
 	c.width = max(wait/10, minCooldown)
 	c.scouts, c.planned = false, false
+	c.scout++ // who went first before this says nothing about what comes after it
 }
 
 // Advance makes the transitions that are due.

@@ -5,5 +5,6 @@
 //	go test -run '^$' -bench . ./bench/...      # a few of them as Go benchmarks
 //
 // Only ratios between contenders of the same run mean anything. The dispatcher is measured with a limit that does not bind,
-// retries and a breaker. Command rules, beside it, keeps the table of the scheduler's rules.
+// retries and a breaker. Command rules, beside it, keeps the table of the scheduler's rules; command sim plays random stories to
+// the scheduler and has them judged.
 package bench

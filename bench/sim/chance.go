@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// The worlds that chance makes.
+
+func randomWorld(r *rand.Rand) *world {
+	w := &world{steady: oneIn(r, 2)}
+	w.cores = []coreSpec{randomCore(r)}
+	if oneIn(r, 5) {
+		for i := range 1 + r.IntN(2) {
+			pool := randomLimit(r, fmt.Sprint("p", i))
+			pool.perKey = false
+			w.pools = append(w.pools, pool)
+		}
+		w.cores = append(w.cores, randomCore(r))
+		w.cores[r.IntN(2)].ahead = pick(r, 0, 5*time.Second)
+	}
+	w.keys = make([]keySpec, len(keyNames))
+	for i := range w.keys {
+		if oneIn(r, 4) {
+			w.keys[i] = randomKey(r, &w.cores[0], len(w.cores) == 1)
+		}
+	}
+	return w
+}
+
+func randomCore(r *rand.Rand) coreSpec {
+	c := coreSpec{workers: pick(r, 1, 2, 5, 20), age: pick(r, 0, 100*time.Millisecond, 3*time.Second)}
+	for range r.IntN(3) {
+		c.groups = append(c.groups, pick(r, 1, 2, 5))
+	}
+	if oneIn(r, 3) {
+		c.keyWorkers = pick(r, 1, 3)
+	}
+	if oneIn(r, 3) {
+		c.budget = &policy.Budget{Ratio: pick(r, .1, .5), MinRetries: pick(r, 1, 3), Window: pick(r, 100*time.Millisecond, 5*time.Second)}
+	}
+	for i := range pick(r, 0, 0, 1, 1, 2, 3) {
+		c.limits = append(c.limits, randomLimit(r, fmt.Sprint("l", i)))
+	}
+	if !oneIn(r, 4) {
+		c.retry = randomRetry(r)
+	}
+	if !oneIn(r, 3) {
+		c.breaker = randomBreaker(r)
+	}
+	return c
+}
+
+func randomKey(r *rand.Rand, c *coreSpec, ownLimits bool) keySpec {
+	key := keySpec{weight: r.IntN(4), workers: r.IntN(3)}
+	if oneIn(r, 2) {
+		key.breaker = randomBreaker(r)
+	}
+	for i, l := range c.limits {
+		if ownLimits && l.perKey && oneIn(r, 2) {
+			own := randomLimit(r, fmt.Sprint(i))
+			own.perKey, own.settled, own.cost = true, l.settled, l.cost
+			if !own.settled {
+				own.maxDebt = 0
+			}
+			if key.limits == nil {
+				key.limits = make(map[int]limitSpec)
+			}
+			key.limits[i] = own
+		}
+	}
+	return key
+}
+
+func randomLimit(r *rand.Rand, name string) limitSpec {
+	l := limitSpec{
+		name: name, rate: rateSpec{pick(r, 1.0, 10, 1000), "s"}, burst: pick(r, 1.0, 5, 50), perKey: oneIn(r, 2), settled: oneIn(r, 2),
+		strict: oneIn(r, 3),
+	}
+	switch {
+	case oneIn(r, 3):
+		l.sliding, l.rate = true, pick(r, rateSpec{10, "s"}, rateSpec{60, "min"})
+	case oneIn(r, 8):
+		l.rate = rateSpec{0, "unlimited"}
+	case oneIn(r, 6):
+		l.rate = rateSpec{pick(r, 7.0, 90), "min"}
+	}
+	if oneIn(r, 4) {
+		l.initial = pick(r, -1.0, 1)
+	}
+	if l.settled && oneIn(r, 3) {
+		l.maxDebt = 20
+	}
+	if oneIn(r, 6) {
+		l.cost = pick(r, .5, .25, 1)
+	}
+	return l
+}
+
+func randomRetry(r *rand.Rand) *retrySpec {
+	return &retrySpec{
+		attempts: pick(r, 1, 2, 5, policy.UnlimitedAttempts), delay: pick(r, time.Millisecond, 100*time.Millisecond),
+		factor: pick(r, 1.0, 2, 1.5), jitter: oneIn(r, 2), maxDelay: pick(r, 0, 0, 300*time.Millisecond),
+		maxElapsed: pick(r, 0, 0, 5*time.Second), maxHint: pick(r, 0, 0, time.Second), throttledWait: pick(r, 0, 0, 2*time.Second),
+	}
+}
+
+func randomBreaker(r *rand.Rand) *breakerSpec {
+	b := &breakerSpec{
+		recovery: pick(r, 100*time.Millisecond, 2*time.Second), jobs: oneIn(r, 3), probes: pick(r, 0, 1, 2), successes: pick(r, 0, 1, 2, 3),
+		lease: pick(r, 0, 50*time.Millisecond), again: pick(r, 0, time.Second), growth: pick(r, 0, 0, 2.0),
+	}
+	switch r.IntN(4) {
+	case 0:
+		b.ratio, b.samples = .3, 3
+	case 1:
+		b.ratio, b.samples, b.window = .5, 2, time.Second
+	case 2:
+		b.slowRatio, b.samples, b.slow = .5, 2, 100*time.Millisecond
+		b.window = pick(r, 0, 5*time.Second)
+	default:
+		b.failures = pick(r, 1, 3)
+	}
+	return b
+}
+
+// outcomes are the ends of attempts, as a transcript words them; a hint may follow. The more often one stands here, the more
+// often it comes: "fatal" is also what a panic comes to.
+var outcomes = [...]string{
+	"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "transient", "transient", "transient", "transient", "failed", "fatal", "throttled", "throttled",
+	"unbilled", "unusable",
+}
+
+var outcomeOf = map[string]policy.Outcome{
+	"ok":        {},
+	"transient": {Verdict: policy.VerdictFailure, Retry: true},
+	"failed":    {Verdict: policy.VerdictFailure},
+	"fatal":     {Verdict: policy.VerdictNeutral},
+	"throttled": {Verdict: policy.VerdictNeutral, Retry: true, Throttled: true},
+	"unbilled":  {Verdict: policy.VerdictFailure, Retry: true, Unbilled: true},
+	"unusable":  {Verdict: policy.VerdictUnusable},
+}

@@ -104,7 +104,7 @@ func randomRetry(r *rand.Rand) *retrySpec {
 	return &retrySpec{
 		attempts: pick(r, 1, 2, 5, policy.UnlimitedAttempts), delay: pick(r, time.Millisecond, 100*time.Millisecond),
 		factor: pick(r, 1.0, 2, 1.5), jitter: oneIn(r, 2), maxDelay: pick(r, 0, 0, 300*time.Millisecond),
-		maxElapsed: pick(r, 0, 0, 5*time.Second), maxHint: pick(r, 0, 0, time.Second), throttledWait: pick(r, 0, 0, 2*time.Second),
+		maxElapsed: pick(r, 0, 0, 5*time.Second, 300*time.Millisecond), maxHint: pick(r, 0, 0, time.Second), throttledWait: pick(r, 0, 0, 2*time.Second),
 	}
 }
 

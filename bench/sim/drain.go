@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
-	"github.com/toller-go/toller/bench/sim/oracle"
-	"github.com/toller-go/toller/policy"
-	"github.com/toller-go/toller/scheduler"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/toller-go/toller/bench/sim/oracle"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
 )
 
 // drain removes whatever may hold jobs back, ends every attempt well, and waits until nothing is left to wait for. Then every job

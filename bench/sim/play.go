@@ -214,7 +214,7 @@ func (p *player) turn(t *turn) *oracle.Fault {
 		return oracle.State(p.jobs[a.numbers[local]].entry.State())
 	}}
 	if p.turns%p.look == 0 {
-		view.Levels = a.levels()
+		view.Levels, view.Keys = a.see()
 	}
 	judged := oracle.Turn{Events: a.events, Effects: a.effects, View: view}
 	if tamper != nil {
@@ -238,10 +238,13 @@ func (p *player) judged(e *scheduler.Effect) oracle.Effect {
 	return out
 }
 
-// levels returns what all buckets hold.
-func (a *actor) levels() []oracle.Level {
-	var levels []oracle.Level
+// see returns what all buckets hold, and how all keys stand.
+func (a *actor) see() (levels []oracle.Level, keys []oracle.Key) {
 	s := a.core.Snapshot()
+	for i := range s.Keys {
+		k := &s.Keys[i]
+		keys = append(keys, oracle.Key{Key: int(k.Key[0] - 'a'), State: uint8(k.Circuit), Mode: oracle.Mode(k.Mode)})
+	}
 	shared, own := 0, 0
 	for i := range a.spec.limits {
 		if !a.spec.limits[i].perKey {
@@ -254,5 +257,5 @@ func (a *actor) levels() []oracle.Level {
 		}
 		own++
 	}
-	return levels
+	return levels, keys
 }

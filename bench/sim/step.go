@@ -102,7 +102,7 @@ func (p *player) fillSubmit(a *actor, core int, c *act, ev *scheduler.Event, jud
 		Deadline: policy.Time(s.deadline), Announced: s.announced, NotBefore: policy.Time(s.notBefore), Groups: s.groups, Rules: a.keys[s.key],
 	}}
 	job := &oracle.Job{
-		Key: s.key, FailFast: s.failFast, Deadline: oracle.Time(s.deadline), Announced: s.announced, NotBefore: oracle.Time(s.notBefore), Groups: s.groups,
+		Key: s.key, FailFast: s.failFast, Priority: s.priority, Deadline: oracle.Time(s.deadline), Announced: s.announced, NotBefore: oracle.Time(s.notBefore), Groups: s.groups,
 	}
 	for _, cost := range s.costs {
 		e.Costs, job.Costs = append(e.Costs, amount(cost)), append(job.Costs, micro(cost))
@@ -111,7 +111,7 @@ func (p *player) fillSubmit(a *actor, core int, c *act, ev *scheduler.Event, jud
 		retry, known := s.retry.retry(), s.retry.judged()
 		e.Retry, job.Retry = &retry, &known
 	}
-	if a.judge.Refuses(job) {
+	if a.judge.Refuses(job, a.known[s.key]) {
 		return false // as Submit does, before the core hears of it
 	}
 	p.jobs[c.job] = played{entry: e, core: core, local: len(a.numbers), submitted: true}

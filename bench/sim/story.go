@@ -154,6 +154,9 @@ func (s *story) submit(core int) (act, bool) {
 	}
 	if oneIn(s.r, 4) {
 		spec.deadline = now + time.Nanosecond + s.upTo(3*time.Second)
+		if oneIn(s.r, 3) { // such that it can coincide with the end of a wait, or has passed
+			spec.deadline = max(1, now+time.Duration(pick(s.r, -1, 0, 1, 100, 200, 300))*1e6)
+		}
 		spec.announced = oneIn(s.r, 2)
 	}
 	if oneIn(s.r, 5) {

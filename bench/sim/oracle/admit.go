@@ -36,6 +36,7 @@ func (j *Judge) start(i int) {
 	if broken := l.cool.start(j.now, who); broken != "" {
 		j.fail("S-L10", "job %d starts at %v, and %s", i, j.now, broken)
 	}
+	j.inOrder(i)
 	j.lease(i, l, who)
 	j.charge(i, who)
 	b.runs++
@@ -44,6 +45,26 @@ func (j *Judge) start(i int) {
 	l.inFlight++
 	l.waiting--
 	l.last, l.busy = j.now, true
+}
+
+// inOrder looks whether nobody of the same key, who needs the same and asks for the same priority, has come before (S-A5, S-A6).
+func (j *Judge) inOrder(i int) {
+	b := &j.jobs[i]
+	for _, k := range j.live {
+		o := &j.jobs[k]
+		if k != i && o.Key == b.Key && o.state == Queued && o.reason == 0 && o.arrival < b.arrival && o.Priority == b.Priority && o.Groups == b.Groups && j.costAlike(o, b) {
+			j.fail("S-A6", "job %d starts before job %d, which came before it and needs the same", i, k)
+		}
+	}
+}
+
+func (j *Judge) costAlike(o, b *job) bool {
+	for k := range j.cfg.Limits {
+		if j.costs(o, k) != j.costs(b, k) {
+			return false
+		}
+	}
+	return true
 }
 
 // lease looks at the circuit.
@@ -145,6 +166,9 @@ func (j *Judge) close() {
 		if b.FailFast && b.state == Queued && j.lanes[b.Key].circuit.rejects() {
 			j.fail("S-B7", "job %d waits for a circuit, and was not to", i)
 		}
+		if (b.state == Queued || b.state == Waiting) && b.Deadline > j.now && b.Deadline <= max(j.lanes[b.Key].cool.until, b.until) {
+			j.fail("S-A8", "job %d waits, and what it waits for ends after its deadline %v", i, b.Deadline)
+		}
 		if b.state == Queued && j.impossible(b) {
 			j.fail("S-L4", "job %d waits, and its cost is above what a limit ever allows", i)
 		}
@@ -156,6 +180,11 @@ func (j *Judge) close() {
 		j.fail("S-F1", "%d jobs are unsettled, and the scheduler says %d", j.unsettled, v.Unsettled)
 	}
 	j.look(v.Levels)
+	for _, k := range v.Keys {
+		if c := &j.lanes[k.Key].circuit; k.State != uint8(c.state) || k.Mode != c.mode {
+			j.fail("S-B11", "the circuit of key %d is seen in state %d, mode %d, and should be in %d, %d", k.Key, k.State, k.Mode, c.state, c.mode)
+		}
+	}
 	j.sweep()
 	j.goesOn(v.NextWake)
 }

@@ -7,7 +7,9 @@ import (
 // event applies what went in.
 func (j *Judge) event(ev *Event) {
 	switch ev.Kind {
-	case Tick, Revise: // a Revise follows a change of a pool, which was told
+	case Tick:
+	case Revise: // of a pool, whose change was told
+		j.failImpossible()
 	case Submit:
 		j.submit(ev)
 	case Done:
@@ -37,6 +39,7 @@ func (j *Judge) event(ev *Event) {
 	case SetRate, SetBurst, Observe:
 		j.Doom()
 		j.adjust(ev)
+		j.failImpossible()
 		j.Doom()
 	case SetWorkers:
 		j.cfg.Workers = ev.Workers
@@ -69,6 +72,17 @@ func (j *Judge) Doom() {
 	}
 }
 
+// failImpossible looks whether jobs that wait and that a change has made impossible fail with it (S-L4). One that came back when it
+// was impossible already may fail when its wait is over.
+func (j *Judge) failImpossible() {
+	for _, i := range j.live {
+		b := &j.jobs[i]
+		if (b.state == Queued || b.state == Waiting) && b.reason == 0 && !b.doomed && j.impossible(b) {
+			j.fail("S-L4", "job %d waits, %v, and a limit never allows its cost any more", i, b.state)
+		}
+	}
+}
+
 // flies reports whether the attempt that the event is about is in flight; the end of any other changes nothing (S-F1, S-T3).
 func (j *Judge) flies(ev *Event) bool {
 	b := &j.jobs[ev.Job]
@@ -89,7 +103,8 @@ func (j *Judge) submit(ev *Event) {
 	l.waiting++
 	j.unsettled++
 	j.live = append(j.live, ev.Job)
-	b.state, b.submitted = Queued, j.now
+	b.state, b.submitted, b.arrival = Queued, j.now, j.arrivals
+	j.arrivals++
 	if b.NotBefore > j.now {
 		b.state, b.until = Waiting, b.NotBefore
 		if b.parked != 0 && b.parked != b.NotBefore {

@@ -22,6 +22,9 @@ func (j *Judge) follow(ev *Event, b *job, out Outcome) {
 		b.rows++
 	} else if b.rows = 0; !spared {
 		b.counted++
+	} else {
+		b.arrival = j.arrivals // a failed probe goes behind those that wait (S-A6)
+		j.arrivals++
 	}
 	if !out.Throttled && r.MaxAttempts > 0 && b.counted >= r.MaxAttempts {
 		j.settle(ev.Job, AttemptsUsedUp)
@@ -91,6 +94,8 @@ func (j *Judge) wait(i int, r *Retry, out Outcome) {
 		j.fail("S-R2", "job %d waits %v after failure %d, hint %v, and should wait %v to %v", i, wait, b.counted, out.Hint, least, most)
 	case r.MaxElapsed > 0 && max(b.parked, j.lanes[b.Key].cool.until).Sub(b.submitted) >= r.MaxElapsed:
 		j.fail("S-R7", "job %d waits until %v, and has only %v since %v", i, b.parked, r.MaxElapsed, b.submitted)
+	case b.FailFast && j.lanes[b.Key].circuit.rejects() && j.lanes[b.Key].circuit.due() > b.parked:
+		j.fail("S-B7", "job %d waits until %v, and its circuit is tested at %v only", i, b.parked, j.lanes[b.Key].circuit.due())
 	case b.Deadline > 0 && b.parked >= b.Deadline:
 		j.fail("S-A8", "job %d waits until %v, beyond its deadline %v", i, b.parked, b.Deadline)
 	}

@@ -20,6 +20,7 @@ type Judge struct {
 	unsettled        int
 	groups           []int // attempts in flight
 	awaits           []pair
+	arrivals         int
 
 	// Watch, when set, is told of all that happens.
 	Watch func(Sight)
@@ -47,6 +48,7 @@ type job struct {
 	counted   int // failures
 	rows      int // throttles in a row
 	corrected uint64
+	arrival   int
 
 	// Of the attempt in flight.
 	who        int
@@ -299,8 +301,17 @@ func (j *Judge) rule(key, limit int) *Limit {
 	return &j.cfg.Limits[limit]
 }
 
-// Refuses reports whether a job costs more than some limit ever allows, so that Submit refuses it.
-func (j *Judge) Refuses(b *Job) bool { return j.impossible(&job{Job: *b}) }
+// Refuses reports whether a job costs more than some limit ever allows, so that Submit refuses it. The rules are those that its key
+// brings if it is new.
+func (j *Judge) Refuses(b *Job, rules *KeyRules) bool {
+	for i := range j.cfg.Limits {
+		own, special := rules.limit(i)
+		if special && own.forbids(j.costs(&job{Job: *b}, i)) {
+			return true
+		}
+	}
+	return j.impossible(&job{Job: *b})
+}
 
 func (j *Judge) impossible(b *job) bool {
 	for i := range j.cfg.Limits {

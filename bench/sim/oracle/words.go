@@ -204,6 +204,7 @@ const (
 type Job struct {
 	Key       int
 	FailFast  bool
+	Priority  int
 	Costs     []Micro // nil: the defaults
 	Deadline  Time    // 0: none
 	Announced bool
@@ -287,6 +288,13 @@ type Level struct {
 	Micro      Micro
 }
 
+// Key is how a key is seen to stand.
+type Key struct {
+	Key   int
+	State uint8 // closed, open, half open
+	Mode  Mode
+}
+
 // View is what can be seen of the core after a turn.
 type View struct {
 	InFlight  int
@@ -294,6 +302,7 @@ type View struct {
 	NextWake  Time
 	State     func(job int) State
 	Levels    []Level // nil when nobody has looked
+	Keys      []Key   // likewise
 }
 
 // Fault is a rule that was broken.

@@ -6,5 +6,5 @@
 //
 // Only ratios between contenders of the same run mean anything. The dispatcher is measured with a limit that does not bind,
 // retries and a breaker. Command rules, beside it, keeps the table of the scheduler's rules; command sim plays random stories to
-// the scheduler and has them judged.
+// the scheduler and has them judged; command peers runs others' defects.
 package bench

@@ -6,5 +6,6 @@
 //
 // Only ratios between contenders of the same run mean anything. The dispatcher is measured with a limit that does not bind,
 // retries and a breaker. Command rules, beside it, keeps the table of the scheduler's rules; command sim plays random stories to
-// the scheduler and has them judged; command peers runs others' defects.
+// the scheduler and has them judged; command peers runs others' defects; command mutants
+// changes the code and wants tests to fail.
 package bench

@@ -22,8 +22,9 @@ const grace = 5 * time.Second
 
 const help = `usage: llmbatch fakellm [flags]
 
-A hostile OpenAI-compatible API for trying any client against. It serves until
-interrupted, then prints its bill, which is also at GET /_ledger while it runs.
+A hostile LLM API, OpenAI's and Anthropic's, for trying any client against.
+It serves until interrupted, then prints its bill, which is also at GET /_ledger
+while it runs.
 
   -listen ADDR        where to listen (127.0.0.1:0, a free port)
   -rps N              requests admitted per second; 0 is unlimited (0)
@@ -36,10 +37,21 @@ interrupted, then prints its bill, which is also at GET /_ledger while it runs.
   -slow-latency D     by so much (2s)
   -outage-at D        start of an outage, from the first request on (0s)
   -outage-for D       its length; 0s is no outage (0s)
+  -dialect NAME       headers and errors of openai, anthropic, azure, mistral,
+                      openrouter, silent (auto, by the path)
+  -limit SPEC         another limit, may be repeated: 600/1m, 60/1m,burst=5,
+                      30000tokens/1m,sliding, 600/1m,fixed,each (key its own)
+  -concurrent N       requests answered at once; 0 is no bound (0)
+  -faults F           fraction that meets a fault, two of a prompt at most (0)
+  -kinds K[,K...]     the faults: 500, 429-date, reset-mid... (all transient)
+  -rule K[@MODEL][:TEXT]  fault of all that fits, may be repeated: 401@gpt-4o
+  -phase D[,down][,speed=F][,K]  from D on, may be repeated: 1m,speed=0.5
+  -stall D            how long a stalled answer trickles (30s)
+  -word-delay D       time between two events of a stream (0s)
   -seed N             selects who fails, and when (0)
-  -key K[,K...]       bearer keys to accept; may be repeated (any key, or none)
+  -key K[,K...]       keys to accept; may be repeated (any key, or none)
 
-F is 0 to below 1; D is a duration such as 250ms, 1.5s, 2m.
+F is 0 to below 1 (of speed: 0.001 to 1000); D is a duration such as 250ms, 2m.
 Exit: 0 served, 1 the bill could not be written, 4 bad flags or address.
 `
 

@@ -22,7 +22,7 @@ func TestHelpFitsTheScreen(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", arg, code, &errs)
 		}
 		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		if len(lines) > 23 { // and the prompt of the shell
+		if len(lines) > 39 { // and the prompt of the shell
 			t.Errorf("%d lines", len(lines))
 		}
 		for _, line := range lines {
@@ -42,7 +42,7 @@ func TestHelpListsEveryFlag(t *testing.T) {
 		names = append(names, m[1])
 	}
 	slices.Sort(names)
-	if want := "allowed: " + strings.Join(names, ", ") + ", each"; len(names) != 13 || !strings.Contains(err.Error(), want) {
+	if want := "allowed: " + strings.Join(names, ", ") + ", each"; len(names) != 22 || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v\ndoes not say %q", err, want)
 	}
 }
@@ -68,6 +68,20 @@ func TestBadFlags(t *testing.T) {
 		{"-outage-for -5s", []string{"-outage-for is -5s", "allowed: 0s"}},
 		{"-seed -1", []string{"-seed", "allowed: a whole number"}},
 		{"-key a,,b", []string{"-key", "allowed: keys that are not empty"}},
+		{"-dialect latin", []string{`"latin"`, "-dialect", "allowed: auto, openai"}},
+		{"-limit 600", []string{`"600"`, "-limit", "allowed: N/D"}},
+		{"-limit 600/1m,round", []string{"-limit", "allowed: N/D"}},
+		{"-limit 0/1m", []string{"-limit Max is 0", "allowed: 1 to"}},
+		{"-concurrent many", []string{`"many"`, "-concurrent", "allowed: a whole number"}},
+		{"-concurrent -1", []string{"-concurrent is -1", "allowed: 0"}},
+		{"-faults 1", []string{"-faults is 1", "a fraction"}},
+		{"-kinds 500,600", []string{`"600" is none`, "-kinds", "429-date", "too-long"}},
+		{"-kinds 401", []string{"-kinds is 401", "allowed: transient"}},
+		{"-rule teapot@m", []string{`"teapot" is none`, "-rule"}},
+		{"-phase soon", []string{`"soon"`, "-phase", "allowed: D"}},
+		{"-phase 2s -phase 1s", []string{"-phase At is 1s", "in order"}},
+		{"-stall 1ns", []string{"-stall is 1ns", "1ms to 24h"}},
+		{"-word-delay -1s", []string{"-word-delay is -1s", "0s to 24h"}},
 		{"serve", []string{`"serve"`, "allowed: flags only"}},
 		{"-listen nowhere", []string{"-listen nowhere", "allowed: host:port"}},
 	} {
@@ -98,12 +112,21 @@ func TestPortInUse(t *testing.T) {
 
 func TestFlagsReachTheConfig(t *testing.T) {
 	args := "-listen :8080 -rps 2.5 -burst 7 -fail 0.1 -throttle 0.2 -retry-after 3s -latency 50ms-300ms -slow 0.3 " +
-		"-slow-latency 4s -outage-at 5s -outage-for 6s -seed 18446744073709551615 -key a,b -key c"
+		"-slow-latency 4s -outage-at 5s -outage-for 6s -seed 18446744073709551615 -key a,b -key c " +
+		"-dialect azure -limit 600/1m,burst=9 -limit 5tokens/1s,sliding,each -concurrent 4 -faults 0.4 -kinds 500,reset " +
+		"-rule too-long@m:hello -phase 1s,down -phase 2s,speed=0.5,503 -stall 1s -word-delay 2s"
 	cfg, listen, err := parseFlags(strings.Fields(args))
 	want := Config{
 		Rate: 2.5, Burst: 7, Fail: 0.1, Throttle: 0.2, RetryAfter: 3 * time.Second,
 		Latency: Range{50 * time.Millisecond, 300 * time.Millisecond}, Slow: 0.3, SlowLatency: 4 * time.Second,
 		OutageAt: 5 * time.Second, OutageFor: 6 * time.Second, Seed: 1<<64 - 1,
+		Dialect: Azure, Concurrent: 4, Faults: Faults{Share: 0.4, Kinds: []Fault{Status500, Reset}},
+		Limits: []Limit{
+			{Max: 600, Per: time.Minute, Burst: 9}, {Max: 5, Per: time.Second, Counts: Tokens, Engine: SlidingWindow, PerKey: true},
+		},
+		Rules:  []Rule{{Fault: TooLong, Model: "m", Prompt: "hello"}},
+		Phases: []Phase{{At: time.Second, Down: true}, {At: 2 * time.Second, Speed: 0.5, Fault: Status503}},
+		Stall:  time.Second, WordDelay: 2 * time.Second,
 	}
 	keys := cfg.Keys
 	cfg.Keys = nil

@@ -13,6 +13,8 @@ const (
 	defaultRetryAfter  = time.Second
 	defaultSlowLatency = 2 * time.Second
 	defaultMaxBody     = 4 << 20
+	defaultPerPrompt   = 2
+	defaultStall       = 30 * time.Second
 
 	maxWait = 24 * time.Hour // of one answer; keeps sums of waits far from overflow
 )
@@ -50,7 +52,26 @@ type Config struct {
 	// once; those being answered already are not touched. 0 is no outage.
 	OutageFor time.Duration
 
-	// Keys are the accepted bearer keys. Empty accepts every request, with or without a key.
+	// Dialect is how limits and errors are told. Defaults to that of the endpoint.
+	Dialect Dialect
+	// Limits are further limits, of requests or of tokens.
+	Limits []Limit
+	// Concurrent is how many requests may be admitted and not answered yet; one more gets 429. 0 is no bound.
+	Concurrent int
+	// Faults is a schedule of transient faults, beside Fail, whose promises do not hold with it.
+	Faults Faults
+	// Rules make requests fail by their model or by what their prompt contains. The first that fits counts.
+	Rules []Rule
+	// Phases change things as time goes by. They are in the order of their At.
+	Phases []Phase
+	// Stall is how long a stalled answer trickles, a byte every tenth of it, before it breaks off; 1ms to 24h. Defaults to
+	// 30 seconds.
+	Stall time.Duration
+	// WordDelay is the time between two events of a stream, at most 24h. Defaults to none.
+	WordDelay time.Duration
+
+	// Keys are the accepted keys, as a bearer token or in the header x-api-key or api-key. Empty accepts every request, with
+	// or without a key.
 	Keys []string
 	// Seed selects the schedule of failures, throttles and latencies. Every value is as good as any other.
 	Seed uint64
@@ -94,6 +115,7 @@ func (c Config) Validate() error {
 	for _, key := range c.Keys {
 		check(key != "", "Keys", `""`, "keys that are not empty")
 	}
+	c.validateMore(check)
 	return errors.Join(faults...)
 }
 
@@ -114,5 +136,5 @@ func (c Config) withDefaults() Config {
 	if c.MaxBody == 0 {
 		c.MaxBody = defaultMaxBody
 	}
-	return c
+	return c.withMoreDefaults()
 }

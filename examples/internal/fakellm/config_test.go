@@ -16,6 +16,10 @@ func TestConfigValidate(t *testing.T) {
 		{Latency: Range{Min: time.Second}}, {Latency: Range{Max: time.Second}}, {Latency: Range{Min: 1, Max: 1}},
 		{OutageFor: time.Second}, {OutageAt: time.Second, OutageFor: 1},
 		{Keys: []string{"a", "b"}, Seed: math.MaxUint64, MaxBody: 1},
+		{Dialect: Silent, Concurrent: 1, Stall: time.Millisecond, WordDelay: maxWait},
+		{Limits: []Limit{{Max: 600, Per: time.Minute}, {Max: 1e9, Per: maxWait, Engine: FixedWindow, Counts: OutputTokens}}},
+		{Faults: Faults{Share: 0.99, Kinds: Transients(), PerPrompt: 9}, Rules: []Rule{{Fault: NoQuota}}},
+		{Phases: []Phase{{Speed: 1e-3}, {Speed: 1e3}, {At: time.Hour, Fault: BadKey}}},
 	}
 	for _, c := range good {
 		if err := c.Validate(); err != nil {
@@ -36,6 +40,20 @@ func TestConfigValidate(t *testing.T) {
 		{"Latency.Max", Config{Latency: Range{Min: 2, Max: 1}}}, {"Latency.Max", Config{Latency: Range{Max: maxWait + 1}}},
 		{"SlowLatency", Config{SlowLatency: -1}},
 		{"OutageAt", Config{OutageAt: -1, OutageFor: 1}}, {"OutageAt", Config{OutageAt: 1}}, {"OutageFor", Config{OutageFor: -1}},
+		{"Dialect", Config{Dialect: Silent + 1}}, {"Concurrent", Config{Concurrent: -1}},
+		{"Limits[0].Max", Config{Limits: []Limit{{Per: time.Minute, Engine: FixedWindow}}}},
+		{"Limits[0].Max", Config{Limits: []Limit{{Max: math.NaN(), Per: time.Minute, Engine: FixedWindow}}}},
+		{"Limits[0].Max", Config{Limits: []Limit{{Max: 1e7, Per: time.Second}}}},
+		{"Limits[1].Per", Config{Limits: []Limit{{Max: 1, Per: time.Minute}, {Max: 1, Engine: FixedWindow}}}},
+		{"Limits[0].Burst", Config{Limits: []Limit{{Max: 1, Per: time.Minute, Burst: 2, Engine: SlidingWindow}}}},
+		{"Limits[0].Counts", Config{Limits: []Limit{{Max: 1, Per: time.Minute, Counts: OutputTokens + 1}}}},
+		{"Limits[0].Engine", Config{Limits: []Limit{{Max: 1, Per: time.Minute, Engine: FixedWindow + 1}}}},
+		{"Faults.Share", Config{Faults: Faults{Share: 1}}}, {"Faults.PerPrompt", Config{Faults: Faults{PerPrompt: -1}}},
+		{"Faults.Kinds", Config{Faults: Faults{Kinds: []Fault{NoQuota}}}}, {"Faults.Kinds", Config{Faults: Faults{Kinds: []Fault{"x"}}}},
+		{"Rules[0].Fault", Config{Rules: []Rule{{}}}}, {"Rules[0].Times", Config{Rules: []Rule{{Fault: Reset, Times: -1}}}},
+		{"Phases[0].At", Config{Phases: []Phase{{At: -1}}}}, {"Phases[1].At", Config{Phases: []Phase{{At: 1}, {}}}},
+		{"Phases[0].Speed", Config{Phases: []Phase{{Speed: 1e-4}}}}, {"Phases[0].Fault", Config{Phases: []Phase{{Fault: "x"}}}},
+		{"Stall", Config{Stall: 1}}, {"WordDelay", Config{WordDelay: -1}},
 		{"MaxBody", Config{MaxBody: -1}}, {"Keys", Config{Keys: []string{"a", ""}}},
 	}
 	for _, c := range bad {

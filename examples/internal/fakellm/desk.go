@@ -11,33 +11,55 @@ import (
 type desk struct {
 	cfg      Config // immutable, defaults filled in
 	bucket   bucket
+	gates    []*gate
+	speed    float64 // of the bucket and the gates, as it is set
 	throttle share
 	fails    schedule
+	faults   faultPlan
 	slow     share
 	latency  *rand.Rand
 	book     book
 }
 
+// demand is a request of which everything is known.
+type demand struct {
+	fault outcome // completed; or why it is not well formed (rejected, unauthorized), and then nothing else is looked at
+	key   promptKey
+	model string
+	text  string // the prompt
+	who   string // the caller's key
+	usage usage  // what the answer will be billed
+}
+
 // verdict is a decision about one request.
 type verdict struct {
 	outcome    outcome       // completed is a promise: abandoned if the client goes while it waits
+	fault      Fault         // of a faulted one
 	wait       time.Duration // before the outcome is delivered
-	retryAfter time.Duration // of a 429
-	limits     limits        // at the decision
+	retryAfter time.Duration // of a 429; negative if the request is more than a limit ever has
+	limits     limits        // of the bucket, at the decision
+	levels     []level       // of all limits, likewise
+	asks, has  uint64        // what is asked of the limit that never has so much, and what that has
 	prompt     *prompt       // nil unless the request is well formed; guarded as the desk is
 }
 
-// newDesk takes a valid config with its defaults filled in.
-func newDesk(cfg Config) *desk {
-	return &desk{
+// newDesk takes a valid config with its defaults filled in, and the zero of its time.
+func newDesk(cfg Config, epoch time.Time) *desk {
+	d := &desk{
 		cfg:      cfg,
 		bucket:   newBucket(cfg.Rate, cfg.Burst),
+		speed:    1,
 		throttle: newShare(cfg.Throttle, stream(cfg.Seed, streamThrottle)),
 		fails:    newSchedule(cfg.Fail, cfg.Seed),
+		faults:   newFaultPlan(cfg),
 		slow:     newShare(cfg.Slow, stream(cfg.Seed, streamSlow)),
 		latency:  stream(cfg.Seed, streamLatency),
 		book:     newBook(),
 	}
+	for _, l := range cfg.Limits {
+		d.gates = append(d.gates, newGate(l, epoch))
+	}
+	return d
 }
 
 // arrive counts a request and returns its number, from 1.
@@ -46,40 +68,126 @@ func (d *desk) arrive(now time.Duration) int {
 	return d.book.received
 }
 
-// decide judges a request of which everything is known. A fault other than completed (rejected, unauthorized) says that
-// it is not well formed, and then key is not looked at. Verdicts other than those of admitted requests (completed,
-// failed…) are settled here.
-func (d *desk) decide(now time.Duration, key promptKey, fault outcome) verdict {
+// decide judges a request. Verdicts other than those of admitted requests (completed, failed…, faulted) are settled here.
+func (d *desk) decide(now time.Duration, r demand) verdict {
 	d.bucket.tell(now)
-	v := verdict{outcome: fault}
-	if fault == completed {
-		v.prompt = d.book.meet(key)
+	phase := phaseAt(d.cfg.Phases, now-d.book.first)
+	d.setSpeed(now, phase.Speed)
+	v := verdict{outcome: r.fault}
+	if r.fault == completed {
+		v.prompt = d.book.meet(r.key)
 	}
+	meters := d.metersOf(now, r.who)
 	switch {
-	case d.out(now):
+	case phase.Down, d.out(now):
 		v.outcome = outage
 		d.book.refuseInOutage(now)
-	case fault != completed:
-		d.book.settle(fault)
-	case d.bucket.wait() > 0:
-		v.outcome, v.retryAfter = throttledRate, d.bucket.wait()
+	case r.fault != completed:
+		d.book.settle(r.fault)
+	case d.full(meters, r, &v):
+		v.outcome = throttledRate
+		v.prompt.throttled++
 		d.book.settle(throttledRate)
 	case d.throttle.next():
 		v.outcome, v.retryAfter = throttledArbitrary, d.cfg.RetryAfter
+		v.prompt.throttled++
 		d.book.settle(throttledArbitrary)
 	default:
 		d.bucket.take()
+		for i, m := range meters {
+			m.spend(d.gates[i].cfg.amount(r.usage))
+		}
 		d.book.admit(now)
-		v.outcome, v.wait = d.fails.next(v.prompt), d.pace()
+		d.fate(phase, r, &v)
+		v.wait = d.pace()
 	}
 	v.limits = d.bucket.limits()
+	v.levels = d.levels(meters)
 	return v
+}
+
+// fate decides how an admitted request ends: by the phase, by a rule, or by one of the schedules.
+func (d *desk) fate(phase Phase, r demand, v *verdict) {
+	fault, faulty := phase.Fault, phase.Fault != ""
+	if !faulty {
+		fault, faulty = d.faults.ruled(v.prompt, r.model, r.text)
+	}
+	if !faulty {
+		if v.outcome = d.fails.next(v.prompt); v.outcome != completed {
+			return
+		}
+		fault, faulty = d.faults.next(v.prompt)
+	}
+	if faulty {
+		v.outcome, v.fault = faulted, fault
+		v.retryAfter = d.cfg.RetryAfter
+	}
+}
+
+// metersOf returns the meters of a caller, in the order of the gates.
+func (d *desk) metersOf(now time.Duration, who string) []meter {
+	meters := make([]meter, len(d.gates))
+	for i, g := range d.gates {
+		meters[i] = g.of(who, now)
+	}
+	return meters
+}
+
+// full reports whether some limit has no room, and says in v how long until all have.
+func (d *desk) full(meters []meter, r demand, v *verdict) bool {
+	v.retryAfter = d.bucket.wait()
+	for i, m := range meters {
+		amount := d.gates[i].cfg.amount(r.usage)
+		wait := m.room(amount)
+		if wait < 0 {
+			v.retryAfter, v.asks, v.has = wait, amount, m.limits().limit
+			return true
+		}
+		v.retryAfter = max(v.retryAfter, wait)
+	}
+	if most := d.cfg.Concurrent; v.retryAfter == 0 && most > 0 && d.book.working >= most {
+		v.retryAfter = d.cfg.RetryAfter
+	}
+	return v.retryAfter > 0
+}
+
+// levels is what the limits have left.
+func (d *desk) levels(meters []meter) []level {
+	levels := make([]level, 0, len(meters)+1)
+	if l := d.bucket.limits(); l.known {
+		perMinute := d.bucket.rate * 60 / nano
+		levels = append(levels, level{limits: l, max: perMinute, per: time.Minute})
+	}
+	for i, m := range meters {
+		levels = append(levels, d.gates[i].level(m))
+	}
+	return levels
+}
+
+// setSpeed changes the rates as of now.
+func (d *desk) setSpeed(now time.Duration, factor float64) {
+	if factor == 0 {
+		factor = 1
+	}
+	if factor == d.speed {
+		return
+	}
+	d.speed = factor
+	if d.cfg.Rate != 0 {
+		d.bucket.rate = newBucket(min(max(d.cfg.Rate*factor, minRate), maxRate), d.cfg.Burst).rate
+	}
+	for _, g := range d.gates {
+		g.speed(now, factor)
+	}
 }
 
 // finish settles an admitted request, now that its wait is over. gone says that the client did not stay for the answer,
 // which is billed nevertheless; a failure stays the failure it was.
 func (d *desk) finish(v verdict, u usage, gone bool) {
+	d.book.working--
 	switch {
+	case v.outcome == faulted:
+		d.book.fault(v.fault, v.prompt, u)
 	case v.outcome != completed:
 		d.book.settle(v.outcome)
 	case gone:

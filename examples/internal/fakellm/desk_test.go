@@ -20,7 +20,12 @@ func opened(t *testing.T, cfg Config) at {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	return at{t, newDesk(cfg.withDefaults())}
+	return at{t, newDesk(cfg.withDefaults(), time.Unix(0, 0))}
+}
+
+// decide judges a request of which no more matters than its prompt.
+func (d at) decide(now time.Duration, key promptKey, fault outcome) verdict {
+	return d.desk.decide(now, demand{fault: fault, key: key})
 }
 
 // ask is one request, well formed, that arrives and is judged at now; an admitted one is finished at once.

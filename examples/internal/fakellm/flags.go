@@ -26,6 +26,15 @@ func parseFlags(args []string) (cfg Config, listen string, err error) {
 	duration(fs, "slow-latency", &cfg.SlowLatency)
 	duration(fs, "outage-at", &cfg.OutageAt)
 	duration(fs, "outage-for", &cfg.OutageFor)
+	wholeNumber(fs, "concurrent", &cfg.Concurrent)
+	number(fs, "faults", &cfg.Faults.Share)
+	duration(fs, "stall", &cfg.Stall)
+	duration(fs, "word-delay", &cfg.WordDelay)
+	fs.Func("dialect", "", func(s string) (err error) { cfg.Dialect, err = parseDialect(s); return err })
+	fs.Func("kinds", "", func(s string) (err error) { cfg.Faults.Kinds, err = parseFaults(s); return err })
+	repeated(fs, "limit", &cfg.Limits, parseLimit)
+	repeated(fs, "rule", &cfg.Rules, parseRule)
+	repeated(fs, "phase", &cfg.Phases, parsePhase)
 	fs.Func("seed", "", func(s string) (err error) {
 		if cfg.Seed, err = strconv.ParseUint(s, 10, 64); err != nil {
 			return errors.New("allowed: a whole number from 0 to 18446744073709551615")
@@ -63,6 +72,26 @@ func duration(fs *flag.FlagSet, name string, to *time.Duration) {
 	})
 }
 
+func wholeNumber(fs *flag.FlagSet, name string, to *int) {
+	fs.Func(name, "", func(s string) (err error) {
+		if *to, err = strconv.Atoi(s); err != nil {
+			return errors.New("allowed: a whole number such as 20")
+		}
+		return nil
+	})
+}
+
+// repeated is a flag that adds to a list.
+func repeated[T any](fs *flag.FlagSet, name string, to *[]T, parse func(string) (T, error)) {
+	fs.Func(name, "", func(s string) error {
+		one, err := parse(s)
+		if err == nil {
+			*to = append(*to, one)
+		}
+		return err
+	})
+}
+
 // parseRange reads one duration, or two joined by a hyphen.
 func parseRange(s string) (Range, error) {
 	wrong := errors.New("allowed: a duration, or a range with the smaller first, such as 100ms or 50ms-300ms")
@@ -93,6 +122,8 @@ var flagOf = map[string]string{
 	"Rate": "-rps", "Burst": "-burst", "Fail": "-fail", "Throttle": "-throttle", "RetryAfter": "-retry-after",
 	"Latency.Min": "-latency", "Latency.Max": "-latency", "Slow": "-slow", "SlowLatency": "-slow-latency",
 	"OutageAt": "-outage-at", "OutageFor": "-outage-for", "Keys": "-key",
+	"Dialect": "-dialect", "Limits": "-limit", "Concurrent": "-concurrent", "Faults.Share": "-faults", "Faults.Kinds": "-kinds",
+	"Rules": "-rule", "Phases": "-phase", "Stall": "-stall", "WordDelay": "-word-delay",
 }
 
 // inFlags restates the faults of a Config in the words of the command line, one a line.
@@ -104,7 +135,9 @@ func inFlags(err error) error {
 	var faults []error
 	for _, fault := range joined.Unwrap() {
 		if field, ok := errors.AsType[*FieldError](fault); ok {
-			fault = fmt.Errorf("%s is %v; allowed: %s", flagOf[field.Field], field.Value, field.Allowed)
+			name, member, _ := strings.Cut(field.Field, "[") // of a list: "Limits[0].Max"
+			_, member, _ = strings.Cut(member, "].")
+			fault = fmt.Errorf("%s is %v; allowed: %s", strings.TrimSpace(flagOf[name]+" "+member), field.Value, field.Allowed)
 		}
 		faults = append(faults, fault)
 	}

@@ -29,7 +29,7 @@ func TestShippedPrompts(t *testing.T) {
 		if err := strict.Decode(&line); err != nil {
 			t.Fatalf("%s: %v", lines.Bytes(), err)
 		}
-		r, err := parse(line.Body)
+		r, err := parse(line.Body, "")
 		if err != nil || line.Method != http.MethodPost || line.URL != "/v1/chat/completions" || r.allowance() < 20 || r.prompt() == "" {
 			t.Errorf("%s: %v", line.CustomID, err)
 		}

@@ -18,6 +18,14 @@ type problem struct {
 	Code    *string `json:"code"`  // nil is null
 }
 
+func newProblem(kind, code, message string) problem {
+	p := problem{Message: message, Type: kind}
+	if code != "" {
+		p = p.withCode(code)
+	}
+	return p
+}
+
 func invalid(message string) problem { return problem{Message: message, Type: "invalid_request_error"} }
 
 func (p problem) withCode(code string) problem {
@@ -42,9 +50,26 @@ func tooFast(model string, wait time.Duration) problem {
 	}.withCode("rate_limit_exceeded")
 }
 
-// writeProblem sends an error body. A client that has gone is no concern of anyone's.
-func writeProblem(w http.ResponseWriter, status int, p problem) {
-	_ = writeJSON(w, status, map[string]problem{"error": p})
+// tooLarge is the body of a 429 for a request that no wait makes fit.
+func tooLarge(model string, limit, requested uint64) problem {
+	return problem{
+		Message: fmt.Sprintf("Request too large for %s: Limit %d, Requested %d.", model, limit, requested),
+		Type:    "tokens",
+	}.withCode("rate_limit_exceeded")
+}
+
+// write sends the body of an error. A client that has gone is no concern of anyone's.
+func (v voice) write(w http.ResponseWriter, status int, p problem) {
+	_ = writeJSON(w, status, v.errorBody(status, p))
+}
+
+// identify numbers an answer.
+func (v voice) identify(h http.Header, number int) {
+	name := "X-Request-Id"
+	if v.errors == Anthropic {
+		name = "Request-Id"
+	}
+	h.Set(name, fmt.Sprintf("req_%08d", number))
 }
 
 // writeJSON sends a whole response and returns the error of handing it to the network, if that is known yet.
@@ -64,16 +89,6 @@ func writeJSON(w http.ResponseWriter, status int, body any) error {
 		return err
 	}
 	return nil
-}
-
-// stamp sets the headers that tell the bucket's state: counts, and the time until it is full as a Go duration.
-func (l limits) stamp(h http.Header) {
-	if !l.known {
-		return
-	}
-	h.Set("X-Ratelimit-Limit-Requests", strconv.FormatUint(l.limit, 10))
-	h.Set("X-Ratelimit-Remaining-Requests", strconv.FormatUint(l.remaining, 10))
-	h.Set("X-Ratelimit-Reset-Requests", whole(l.reset).String())
 }
 
 // stampRetry sets the wait of a 429: retry-after in whole seconds, at least 1, and retry-after-ms, both rounded up, so

@@ -36,7 +36,7 @@ func New(cfg Config) (*Server, error) {
 		s.keys[key] = true
 	}
 	s.cfg.Keys = nil // the caller's slice may change, and no copy is needed
-	s.desk = newDesk(s.cfg)
+	s.desk = newDesk(s.cfg, s.epoch)
 	return s, nil
 }
 
@@ -47,25 +47,39 @@ func (s *Server) Ledger() Ledger {
 	return s.desk.book.ledger()
 }
 
+// Prompt returns what became of the requests for one prompt: the exact text of the last user message, or of the input.
+func (s *Server) Prompt(text string) Record {
+	key := sha256.Sum256([]byte(text))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.desk.book.record(key)
+}
+
 // now is read under mu, so that the desk's times are in the order of its calls. Callers hold mu.
 func (s *Server) now() time.Duration { return time.Since(s.epoch) }
 
 // ServeHTTP answers one request. It blocks for the request's latency, until its context ends or Shutdown is called.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	methods := map[string]string{"/v1/chat/completions": http.MethodPost, "/_ledger": http.MethodGet, "/healthz": http.MethodGet}
-	method, known := methods[r.URL.Path]
+	own := map[string]any{"/_ledger": nil, "/healthz": map[string]string{"status": "ok"}}
+	body, mine := own[r.URL.Path]
+	e, known := entranceOf(r.URL.Path)
+	v := s.cfg.Dialect.voice(e)
+	method := http.MethodPost
+	if mine {
+		method = http.MethodGet
+	}
 	switch {
-	case !known:
-		writeProblem(w, http.StatusNotFound, invalid(fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path)))
+	case !known && !mine:
+		v.write(w, http.StatusNotFound, invalid(fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path)))
 	case r.Method != method:
 		w.Header().Set("Allow", method)
-		writeProblem(w, http.StatusMethodNotAllowed, invalid("Not allowed to "+r.Method+" on "+r.URL.Path))
-	case r.URL.Path == "/_ledger":
+		v.write(w, http.StatusMethodNotAllowed, invalid("Not allowed to "+r.Method+" on "+r.URL.Path))
+	case known:
+		s.complete(w, r, e)
+	case body == nil:
 		_ = writeJSON(w, http.StatusOK, s.Ledger())
-	case r.URL.Path == "/healthz":
-		_ = writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	default:
-		s.complete(w, r)
+		_ = writeJSON(w, http.StatusOK, body)
 	}
 }
 
@@ -76,68 +90,87 @@ type refusal struct {
 	problem problem
 }
 
-// complete serves POST /v1/chat/completions.
-func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
+// complete serves a request to an endpoint.
+func (s *Server) complete(w http.ResponseWriter, r *http.Request, e entrance) {
 	s.mu.Lock()
 	number := s.desk.arrive(s.now())
 	s.mu.Unlock()
 
-	req, refused := s.read(w, r)
-	var key promptKey
+	req, refused := s.read(w, r, e)
+	want := demand{fault: refused.outcome, model: req.model, text: req.prompt, who: callerKey(r.Header), usage: req.usage}
 	if refused.outcome == completed {
-		key = sha256.Sum256([]byte(req.prompt()))
+		want.key = sha256.Sum256([]byte(req.prompt))
 	}
 	s.mu.Lock()
-	v := s.desk.decide(s.now(), key, refused.outcome)
+	v := s.desk.decide(s.now(), want)
 	s.mu.Unlock()
 
-	w.Header().Set("X-Request-Id", fmt.Sprintf("req_%08d", number))
-	v.limits.stamp(w.Header())
+	say := s.cfg.Dialect.voice(e)
+	say.identify(w.Header(), number)
+	say.stamp(w.Header(), v.levels, time.Now())
 	switch v.outcome {
 	case rejected, unauthorized:
-		writeProblem(w, refused.status, refused.problem)
+		say.write(w, refused.status, refused.problem)
 	case outage:
-		writeProblem(w, http.StatusServiceUnavailable, unavailable)
+		say.write(w, http.StatusServiceUnavailable, unavailable)
 	case throttledRate, throttledArbitrary:
-		stampRetry(w.Header(), v.retryAfter)
-		writeProblem(w, http.StatusTooManyRequests, tooFast(req.Model, v.retryAfter))
+		s.refuse(w, say, req.model, v)
 	default:
-		s.deliver(w, r, v, answer(req))
+		s.deliver(w, r, v, delivery{voice: say, asked: req})
 	}
 }
 
+// refuse answers a request that a limit has no room for.
+func (s *Server) refuse(w http.ResponseWriter, say voice, model string, v verdict) {
+	if v.retryAfter < 0 {
+		say.write(w, http.StatusTooManyRequests, tooLarge(model, v.has, v.asks))
+		return
+	}
+	say.stampRetry(w.Header(), v.retryAfter)
+	p := tooFast(model, v.retryAfter)
+	if say.headers == Silent {
+		p.Message = "Rate limit reached."
+	}
+	say.write(w, http.StatusTooManyRequests, p)
+}
+
 // read takes in the body, then looks at the key and the form: a body left unread would hide a client's leaving.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) (request, refusal) {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, e entrance) (asked, refusal) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
 		message := fmt.Sprintf("The body is longer than %d bytes.", tooLong.Limit)
-		return request{}, refusal{rejected, http.StatusRequestEntityTooLarge, invalid(message)}
+		return asked{}, refusal{rejected, http.StatusRequestEntityTooLarge, invalid(message)}
 	case err != nil:
-		return request{}, refusal{rejected, http.StatusBadRequest, invalid("The body broke off.")}
-	case !s.knows(r.Header.Get("Authorization")):
-		return request{}, refusal{unauthorized, http.StatusUnauthorized, wrongKey}
+		return asked{}, refusal{rejected, http.StatusBadRequest, invalid("The body broke off.")}
+	case len(s.keys) > 0 && !s.keys[callerKey(r.Header)]:
+		return asked{}, refusal{unauthorized, http.StatusUnauthorized, wrongKey}
 	}
-	req, err := parse(body)
+	req, err := e.understand(body)
 	if err != nil {
-		return request{}, refusal{rejected, http.StatusBadRequest, invalid(err.Error())}
+		return asked{}, refusal{rejected, http.StatusBadRequest, invalid(err.Error())}
 	}
 	return req, refusal{}
 }
 
-// knows reports whether an Authorization header opens the door.
-func (s *Server) knows(header string) bool {
-	scheme, key, _ := strings.Cut(header, " ")
-	return len(s.keys) == 0 || strings.EqualFold(scheme, "Bearer") && s.keys[strings.TrimSpace(key)]
+// callerKey is the key that a request has: a bearer token, or Anthropic's or Azure's header.
+func callerKey(h http.Header) string {
+	if scheme, key, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(key)
+	}
+	if key := h.Get("X-Api-Key"); key != "" {
+		return key
+	}
+	return h.Get("Api-Key")
 }
 
 // deliver waits, settles an admitted request, and then sends what the verdict says. In this order, so that whoever
 // holds the answer finds it in the ledger.
-func (s *Server) deliver(w http.ResponseWriter, r *http.Request, v verdict, body completion) {
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, v verdict, d delivery) {
 	gone := !s.sleep(r.Context(), v.wait)
 	s.mu.Lock()
-	s.desk.finish(v, body.Usage, gone)
+	s.desk.finish(v, d.usage, gone)
 	s.mu.Unlock()
 
 	switch {
@@ -146,11 +179,13 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, v verdict, body
 	case gone:
 		// Nobody is there to be told.
 	case v.outcome == failed500:
-		writeProblem(w, http.StatusInternalServerError, serverError)
+		d.write(w, http.StatusInternalServerError, serverError)
 	case v.outcome == failed503:
-		writeProblem(w, http.StatusServiceUnavailable, overloaded)
+		d.write(w, http.StatusServiceUnavailable, overloaded)
+	case v.outcome == faulted:
+		s.fail(w, r, v, d)
 	default:
-		if err := writeJSON(w, http.StatusOK, body); err != nil {
+		if err := s.answer(w, r, d, false); err != nil {
 			s.mu.Lock()
 			s.desk.book.unsend(v.prompt)
 			s.mu.Unlock()
@@ -171,18 +206,4 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 		}
 	}
 	return ctx.Err() == nil
-}
-
-// reset ends the connection with a TCP reset instead of an answer. Where there is no connection to take over (HTTP/2, a
-// recorder), the request is aborted in the way net/http offers.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	// Linger 0 turns the close into a reset; without it the client would see a clean end of the stream.
-	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
 }

@@ -105,7 +105,7 @@ func TestWhatThePromptIs(t *testing.T) {
 		{"null", `[{"role":"user","content":null}]`, ""},
 		{"escapes", `[{"role":"user","content":"\u00e9\n"}]`, "é\n"},
 	} {
-		r, err := parse([]byte(`{"model":"m","messages":` + c.messages + `}`))
+		r, err := parse([]byte(`{"model":"m","messages":`+c.messages+`}`), "")
 		if err != nil || r.prompt() != c.want {
 			t.Errorf("%s: %q, %v", c.name, r.prompt(), err)
 		}
@@ -116,7 +116,7 @@ func TestAnswerKeepsToItsAllowance(t *testing.T) {
 	digest := Digest("x")
 	for _, field := range []string{"max_tokens", "max_completion_tokens"} {
 		for allowed := 1; allowed < 60; allowed++ {
-			r, err := parse(fmt.Appendf(nil, `{"model":"m","messages":[{"role":"user","content":"x"}],%q:%d}`, field, allowed))
+			r, err := parse(fmt.Appendf(nil, `{"model":"m","messages":[{"role":"user","content":"x"}],%q:%d}`, field, allowed), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,10 +143,9 @@ func TestRefusals(t *testing.T) {
 		{"trailing", "POST", "/v1/chat/completions", "Bearer sk-1", chat("a") + "{}", 400, "invalid_request_error", ""},
 		{"no messages", "POST", "/v1/chat/completions", "Bearer sk-1", `{"model":"m","messages":[]}`, 400, "invalid_request_error", ""},
 		{"no model", "POST", "/v1/chat/completions", "Bearer sk-1", `{"messages":[{"role":"user","content":"a"}]}`, 400, "invalid_request_error", ""},
-		{"stream", "POST", "/v1/chat/completions", "Bearer sk-1", `{"model":"m","stream":true,"messages":[{"role":"user","content":"a"}]}`, 400, "invalid_request_error", ""},
 		{"empty", "POST", "/v1/chat/completions", "Bearer sk-1", "", 400, "invalid_request_error", ""},
 		{"too long", "POST", "/v1/chat/completions", "Bearer sk-1", long, 413, "invalid_request_error", ""},
-		{"other path", "POST", "/v1/embeddings", "Bearer sk-1", "", 404, "invalid_request_error", ""},
+		{"other path", "POST", "/v1/engines", "Bearer sk-1", "", 404, "invalid_request_error", ""},
 		{"other method", "GET", "/v1/chat/completions", "Bearer sk-1", "", 405, "invalid_request_error", ""},
 		{"fine", "POST", "/v1/chat/completions", "bearer sk-2", chat("a"), 200, "", ""},
 	} {

@@ -16,6 +16,8 @@ const (
 	streamThrottle
 	streamSlow
 	streamLatency
+	streamFault
+	streamFaultKind
 )
 
 // stream returns the generator of one purpose.

@@ -13,9 +13,13 @@ import (
 
 // recorded serves one request without a network, so that a synctest bubble's clock can move, and says how long it took.
 func recorded(ctx context.Context, s *Server, prompt string) (*httptest.ResponseRecorder, time.Duration) {
+	return recordedBody(ctx, s, chat(prompt))
+}
+
+func recordedBody(ctx context.Context, s *Server, body string) (*httptest.ResponseRecorder, time.Duration) {
 	start := time.Now()
 	rec := httptest.NewRecorder()
-	s.ServeHTTP(rec, httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(chat(prompt))))
+	s.ServeHTTP(rec, httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body)))
 	return rec, time.Since(start)
 }
 

@@ -40,7 +40,8 @@ while it runs.
   -dialect NAME       headers and errors of openai, anthropic, azure, mistral,
                       openrouter, silent (auto, by the path)
   -limit SPEC         another limit, may be repeated: 600/1m, 60/1m,burst=5,
-                      30000tokens/1m,sliding, 600/1m,fixed,each (key its own)
+                      30000tokens/1m,sliding, 600/1m,fixed,each (key its own),
+                      100/10s,sliding,hidden (from the headers)
   -concurrent N       requests answered at once; 0 is no bound (0)
   -faults F           fraction that meets a fault, two of a prompt at most (0)
   -kinds K[,K...]     the faults: 500, 429-date, reset-mid... (all transient)

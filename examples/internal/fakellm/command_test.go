@@ -113,7 +113,7 @@ func TestPortInUse(t *testing.T) {
 func TestFlagsReachTheConfig(t *testing.T) {
 	args := "-listen :8080 -rps 2.5 -burst 7 -fail 0.1 -throttle 0.2 -retry-after 3s -latency 50ms-300ms -slow 0.3 " +
 		"-slow-latency 4s -outage-at 5s -outage-for 6s -seed 18446744073709551615 -key a,b -key c " +
-		"-dialect azure -limit 600/1m,burst=9 -limit 5tokens/1s,sliding,each -concurrent 4 -faults 0.4 -kinds 500,reset " +
+		"-dialect azure -limit 600/1m,burst=9 -limit 5tokens/1s,sliding,each,hidden -concurrent 4 -faults 0.4 -kinds 500,reset " +
 		"-rule too-long@m:hello -phase 1s,down -phase 2s,speed=0.5,503 -stall 1s -word-delay 2s"
 	cfg, listen, err := parseFlags(strings.Fields(args))
 	want := Config{
@@ -122,7 +122,7 @@ func TestFlagsReachTheConfig(t *testing.T) {
 		OutageAt: 5 * time.Second, OutageFor: 6 * time.Second, Seed: 1<<64 - 1,
 		Dialect: Azure, Concurrent: 4, Faults: Faults{Share: 0.4, Kinds: []Fault{Status500, Reset}},
 		Limits: []Limit{
-			{Max: 600, Per: time.Minute, Burst: 9}, {Max: 5, Per: time.Second, Counts: Tokens, Engine: SlidingWindow, PerKey: true},
+			{Max: 600, Per: time.Minute, Burst: 9}, {Max: 5, Per: time.Second, Counts: Tokens, Engine: SlidingWindow, PerKey: true, Hidden: true},
 		},
 		Rules:  []Rule{{Fault: TooLong, Model: "m", Prompt: "hello"}},
 		Phases: []Phase{{At: time.Second, Down: true}, {At: 2 * time.Second, Speed: 0.5, Fault: Status503}},

@@ -38,7 +38,7 @@ type verdict struct {
 	wait       time.Duration // before the outcome is delivered
 	retryAfter time.Duration // of a 429; negative if the request is more than a limit ever has
 	limits     limits        // of the bucket, at the decision
-	levels     []level       // of all limits, likewise
+	levels     []level       // of all limits that are told of, likewise
 	asks, has  uint64        // what is asked of the limit that never has so much, and what that has
 	prompt     *prompt       // nil unless the request is well formed; guarded as the desk is
 }
@@ -151,7 +151,7 @@ func (d *desk) full(meters []meter, r demand, v *verdict) bool {
 	return v.retryAfter > 0
 }
 
-// levels is what the limits have left.
+// levels is what the limits have left, save for the hidden ones.
 func (d *desk) levels(meters []meter) []level {
 	levels := make([]level, 0, len(meters)+1)
 	if l := d.bucket.limits(); l.known {
@@ -159,7 +159,9 @@ func (d *desk) levels(meters []meter) []level {
 		levels = append(levels, level{limits: l, max: perMinute, per: time.Minute})
 	}
 	for i, m := range meters {
-		levels = append(levels, d.gates[i].level(m))
+		if g := d.gates[i]; !g.cfg.Hidden {
+			levels = append(levels, g.level(m))
+		}
 	}
 	return levels
 }

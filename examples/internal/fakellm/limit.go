@@ -37,6 +37,7 @@ type Limit struct {
 	Per    time.Duration // 1ms to 24h
 	Burst  float64       // of a TokenBucket: what it holds, and starts with. Defaults to Max
 	PerKey bool          // each key has a limit of its own
+	Hidden bool          // headers do not tell of it
 }
 
 // level is what a limit has left, as the headers tell it.

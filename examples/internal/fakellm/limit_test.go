@@ -137,7 +137,10 @@ func TestDeskTakesFromAllLimitsOrNone(t *testing.T) {
 }
 
 func TestDeskLimitsOfEachKey(t *testing.T) {
-	d := opened(t, Config{Limits: []Limit{{Max: 1, Per: time.Hour, PerKey: true}, {Max: 3, Per: time.Hour, Engine: SlidingWindow}}})
+	d := opened(t, Config{Limits: []Limit{{Max: 1, Per: time.Hour, PerKey: true}, {Max: 4, Per: time.Hour, Engine: SlidingWindow, Hidden: true}}})
+	if v := d.speaks(0, "x", 2); len(v.levels) != 1 || v.levels[0].remaining != 0 {
+		t.Errorf("the hidden one is told of: %+v", v.levels)
+	}
 	for _, c := range []struct {
 		who  string
 		want outcome

@@ -21,7 +21,7 @@ func parseDialect(s string) (Dialect, error) {
 // parseLimit reads a limit such as 600/1m, 30000tokens/1m,sliding or 60/1m,burst=5,each.
 func parseLimit(s string) (Limit, error) {
 	wrong := errors.New("allowed: N/D, N with tokens, input or output behind it if that is counted, " +
-		"and then of ,sliding ,fixed ,burst=N ,each: 600/1m or 30000tokens/1m,fixed,each")
+		"and then of ,sliding ,fixed ,burst=N ,each ,hidden: 600/1m or 30000tokens/1m,fixed,each")
 	words := strings.Split(s, ",")
 	amount, per, ok := strings.Cut(words[0], "/")
 	if !ok {
@@ -48,6 +48,8 @@ func parseLimit(s string) (Limit, error) {
 			l.Engine = FixedWindow
 		case word == "each":
 			l.PerKey = true
+		case word == "hidden":
+			l.Hidden = true
 		case isBurst:
 			if l.Burst, err1 = strconv.ParseFloat(burst, 64); err1 != nil {
 				return Limit{}, wrong

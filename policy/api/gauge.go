@@ -16,6 +16,7 @@ type Gauge struct {
 	sent    uint64  // how many requests have been
 	charged float64 // by all of them
 	heard   uint64  // the number of the latest whose answer has been taken; 0 for none
+	span    spanned // what all answers say together
 	rate    policy.Rate
 }
 
@@ -57,9 +58,7 @@ func (g *Gauge) Hear(now policy.Time, s Sent, o Observation) (_ Level, ok bool) 
 		return Level{}, false
 	}
 	g.heard = s.n
-	if rate, ok := o.Rate(); ok {
-		g.rate = rate
-	}
+	g.learn(o)
 	l := Level{Rate: g.rate}
 	if o.Remaining == Unknown {
 		return l, true
@@ -78,4 +77,24 @@ func (g *Gauge) Hear(now policy.Time, s Sent, o Observation) (_ Level, ok bool) 
 		l.Left, l.Known = max(0, left), true
 	}
 	return l, true
+}
+
+// learn makes the rate what the answers say together, as far as that is clear. One that turns out to be wrong is forgotten.
+func (g *Gauge) learn(o Observation) {
+	if o.Span > 0 {
+		if rate, ok := o.Rate(); ok {
+			g.rate = rate
+		}
+		return
+	}
+	said, ok := o.estimate()
+	if !ok {
+		return
+	}
+	g.span = g.span.narrow(said)
+	if rate, ok := g.span.rate(); ok {
+		g.rate = rate
+	} else if !g.span.admits(g.rate) {
+		g.rate = policy.Rate{}
+	}
 }

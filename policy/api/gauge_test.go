@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -144,5 +146,57 @@ func TestGaugeAgainstServer(t *testing.T) {
 	}
 	if checked < 500 || overtook < 100 {
 		t.Errorf("%d answers looked at, %d were overtaken: this shows little", checked, overtook)
+	}
+}
+
+// Several answers tell the rate of a small bucket that none of them tells: what is left is rounded, so each is off by up to one.
+// It is never believed to be more than a twentieth higher, and in the end it is known within that, or exactly if its span is a
+// usual one.
+func TestGaugeLearnsTheRateOfASmallBucket(t *testing.T) {
+	const seed = 11
+	random := rand.New(rand.NewPCG(seed, 1))
+	for _, test := range []struct {
+		most  float64
+		span  time.Duration // of most
+		exact bool
+	}{{8, 2 * time.Second, false}, {10, time.Second, true}, {10, 7 * time.Second, false}, {500, time.Minute, true}, {20, 10 * time.Second, true}} {
+		var g api.Gauge
+		truth := policy.Per(test.most, test.span)
+		var got api.Level
+		for range 300 {
+			level := test.most * random.Float64()
+			reset := time.Duration((test.most - level) / test.most * float64(test.span)).Round(time.Millisecond)
+			// A reset of a Go duration, which is off by less than ten milliseconds: read as a header, so that this is known.
+			h := headers("x-ratelimit-limit-requests", fmt.Sprint(test.most), "x-ratelimit-remaining-requests", fmt.Sprint(math.Floor(level)),
+				"x-ratelimit-reset-requests", reset.String())
+			got, _ = g.Hear(0, g.Send(0, 0), api.Limits(h, time.Time{})[0])
+			if over := got.Rate.Over(time.Hour) / truth.Over(time.Hour); over > 1.05 {
+				t.Fatalf("seed %d: %v in %v is believed to be %v", seed, test.most, test.span, got.Rate)
+			}
+		}
+		if share := got.Rate.Over(time.Hour) / truth.Over(time.Hour); share < 0.95 || test.exact && got.Rate != truth {
+			t.Errorf("seed %d: %v in %v is believed to be %v in the end", seed, test.most, test.span, got.Rate)
+		}
+	}
+}
+
+// A rate that later answers contradict is forgotten, and what they say is believed instead.
+func TestGaugeUnlearns(t *testing.T) {
+	var g api.Gauge
+	hear := func(most, left float64, reset time.Duration) policy.Rate {
+		l, _ := g.Hear(0, g.Send(0, 0), api.Observation{Max: most, Remaining: left, Reset: reset})
+		return l.Rate
+	}
+	if got := hear(100, 50, time.Minute/2); got != policy.PerMinute(100) {
+		t.Errorf("%v", got)
+	}
+	if got := hear(100, 98, 5*time.Second); !got.IsZero() { // 250 s at least
+		t.Errorf("a rate that cannot be is kept: %v", got)
+	}
+	if got := hear(100, 50, 5*time.Second); got != policy.Per(100, 10*time.Second) {
+		t.Errorf("contradicted by what is clear: %v", got)
+	}
+	if got := hear(200, 100, time.Minute/2); got != policy.PerMinute(200) {
+		t.Errorf("another limit: %v", got)
 	}
 }

@@ -7,17 +7,22 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
-	"syscall"
+	"sync"
 
 	"github.com/toller-go/toller/job/journal"
 )
 
-// errCut is what a disk returns after its power was cut.
-var errCut = errors.New("power cut")
+// What a disk returns after its power was cut, when it is full, and when it is told to.
+var (
+	errCut  = errors.New("power cut")
+	errFull = errors.New("no space left")
+	errIO   = errors.New("input/output error")
+)
 
 // disk is a file system in memory that knows what of it is on the disk and what is not yet. It fails when told to, and after a
-// crash it has what a real one might have. It is for one goroutine at a time, except where a test says otherwise.
+// crash it has what a real one might have. A test may set and read its fields while no journal uses it.
 type disk struct {
+	mu       sync.Mutex
 	names    map[string]*node // as processes see them
 	durable  map[string]*node // as they are on the disk
 	locked   map[string]bool
@@ -42,7 +47,7 @@ func newDisk() *disk {
 	return &disk{names: map[string]*node{}, durable: map[string]*node{}, locked: map[string]bool{}, room: -1}
 }
 
-// step counts a change and tells whether the power is gone.
+// step counts a change and tells whether the power is gone. It is called with mu held.
 func (d *disk) step(format string, args ...any) error {
 	if d.stopAt > 0 && d.steps >= d.stopAt {
 		return errCut
@@ -88,6 +93,8 @@ func (d *disk) crash(rnd *rand.Rand) *disk {
 }
 
 func (d *disk) Open(path string, fresh bool) (journal.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step("open %s", filepath.Base(path)); err != nil {
 		return nil, err
 	}
@@ -112,6 +119,8 @@ func common(a, b []byte) int {
 }
 
 func (d *disk) Rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step("rename %s to %s", filepath.Base(from), filepath.Base(to)); err != nil {
 		return err
 	}
@@ -121,6 +130,8 @@ func (d *disk) Rename(from, to string) error {
 }
 
 func (d *disk) Link(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step("link %s to %s", filepath.Base(from), filepath.Base(to)); err != nil {
 		return err
 	}
@@ -129,6 +140,8 @@ func (d *disk) Link(from, to string) error {
 }
 
 func (d *disk) Remove(path string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step("remove %s", filepath.Base(path)); err != nil {
 		return err
 	}
@@ -137,6 +150,8 @@ func (d *disk) Remove(path string) error {
 }
 
 func (d *disk) SyncDir(string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step("sync the directory"); err != nil {
 		return err
 	}
@@ -148,11 +163,18 @@ func (d *disk) SyncDir(string) error {
 }
 
 func (d *disk) Lock(path string) (func() error, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.locked[path] {
 		return nil, &journal.Error{Item: -1, Reason: journal.ErrLocked}
 	}
 	d.locked[path] = true
-	return func() error { delete(d.locked, path); return nil }, nil
+	return func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.locked, path)
+		return nil
+	}, nil
 }
 
 // handle is an open file, in append mode.
@@ -163,6 +185,8 @@ type handle struct {
 }
 
 func (h *handle) Read(b []byte) (int, error) {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
 	if h.at >= len(h.node.data) {
 		return 0, io.EOF
 	}
@@ -180,6 +204,8 @@ func (h *handle) Seek(offset int64, whence int) (int64, error) {
 }
 
 func (h *handle) Write(b []byte) (int, error) {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
 	if err := h.disk.step("write %d bytes", len(b)); err != nil {
 		return 0, err
 	}
@@ -191,12 +217,14 @@ func (h *handle) Write(b []byte) (int, error) {
 	h.node.data = append(h.node.data, b[:n]...)
 	h.disk.writes = append(h.disk.writes, n)
 	if n < len(b) {
-		return n, syscall.ENOSPC
+		return n, errFull
 	}
 	return n, nil
 }
 
 func (h *handle) Truncate(size int64) error {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
 	if err := h.disk.step("truncate to %d", size); err != nil {
 		return err
 	}
@@ -208,9 +236,13 @@ func (h *handle) Truncate(size int64) error {
 }
 
 func (h *handle) Sync() error {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
 	target := len(h.node.data)
 	if h.disk.onSync != nil {
+		h.disk.mu.Unlock() // it may take its time
 		h.disk.onSync()
+		h.disk.mu.Lock()
 	}
 	if err := h.disk.step("sync"); err != nil {
 		return err

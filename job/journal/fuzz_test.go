@@ -44,7 +44,7 @@ func FuzzRead(f *testing.F) {
 			again = append(again, journal.Encode(r)...)
 			return nil
 		})
-		require.Equal(t, data[:report.Bytes], again)
+		require.Equal(t, string(data[:report.Bytes]), string(again))
 		if err == nil {
 			require.Equal(t, int64(len(data)), report.Bytes+report.Torn)
 		}

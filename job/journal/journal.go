@@ -13,7 +13,8 @@ import (
 
 // Sync is when records are forced to the disk, with fsync. Whatever it is, a record has reached the operating system when the call
 // that wrote it returns, so the end of the process, even by kill -9, loses none. What differs is what a power cut or a crash of
-// the system can take away: always the last records, never some in between.
+// the system can take away: the last records, from the last fsync on. Few file systems keep a later block and lose an earlier one;
+// then Open does not guess, and says that the journal is damaged.
 type Sync uint8
 
 const (
@@ -70,7 +71,7 @@ type Journal struct {
 	closing bool   // Close was called; no more records
 	closed  bool   // the file is closed
 
-	written  uint64      // records written since Open
+	written  uint64      // records found by Open, and written since
 	synced   uint64      // how many of them are on the disk
 	syncing  bool        // someone is in fsync
 	timer    *time.Timer // of Interval; nil before the first record
@@ -166,12 +167,15 @@ func (j *Journal) load(opts Options) error {
 	if err != nil {
 		return err
 	}
-	if j.sync == Off {
-		return nil
-	}
 	// What was found may be in the system's memory only, left there by a process that was killed, and its owner is about to
-	// rely on it.
-	return asError(j.path, errors.Join(j.file.Sync(), j.fs.SyncDir(filepath.Dir(j.path))), "forcing it to the disk")
+	// rely on it. Only Off leaves that to a later Flush; but no fsync is worth anything while the name is not on the disk.
+	j.written = uint64(j.records)
+	err = j.fs.SyncDir(filepath.Dir(j.path))
+	if err == nil && j.sync != Off {
+		err = j.file.Sync()
+		j.synced = j.written
+	}
+	return asError(j.path, err, "forcing it to the disk")
 }
 
 // create writes the header of a new journal.

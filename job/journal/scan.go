@@ -27,7 +27,7 @@ func Scan(in io.Reader, fn func(Record) error) (Report, error) {
 
 // scan is Scan; with salvage it leaves damaged lines out. fn gets the line, too, with its newline, valid during the call.
 func scan(in io.Reader, salvage bool, fn func(line []byte, r Record) error) (Report, error) {
-	s := scanner{in: bufio.NewReaderSize(in, 1<<18), salvage: salvage}
+	s := scanner{in: bufio.NewReaderSize(in, 1<<16), salvage: salvage}
 	for {
 		line, err := s.read()
 		if err != nil && !errors.Is(err, io.EOF) {

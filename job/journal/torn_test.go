@@ -95,7 +95,7 @@ func TestZerosAtEveryByte(t *testing.T) {
 		if lines, _ := whole(ends, cut); lines == 0 && cut > 0 {
 			continue // a header is on the disk before Open returns
 		}
-		for _, zeros := range []int{1, 100, 5000} {
+		for _, zeros := range []int{1, 5000} {
 			torn := append(bytes.Clone(data[:cut]), make([]byte, zeros)...)
 			recovered(t, fmt.Sprintf("%d zeros from byte %d", zeros, cut), put(torn), data, ends, cut)
 		}

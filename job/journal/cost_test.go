@@ -47,7 +47,7 @@ func heap() int {
 
 // The contract is at most 32 bytes a line for the whole program; the journal's share is 14, and 64 KiB for reading while it opens.
 func TestMemory(t *testing.T) {
-	const items = 50 * journal.PageItems
+	const items = 20 * journal.PageItems
 	path := fullJournal(t, items)
 	before := heap()
 	j := open(t, path, journal.Options{Sync: journal.Off})

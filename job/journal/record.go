@@ -196,29 +196,36 @@ func (c *cursor) positive(limit int) int {
 
 // hash takes 16 hexadecimal digits, not all of them 0, and the quote after them.
 func (c *cursor) hash() uint64 {
-	var v uint64
-	for range 16 {
-		var digit byte
-		switch {
-		case len(c.rest) == 0:
-			c.bad = true
-			return 0
-		case c.rest[0] >= '0' && c.rest[0] <= '9':
-			digit = c.rest[0] - '0'
-		case c.rest[0] >= 'a' && c.rest[0] <= 'f':
-			digit = c.rest[0] - 'a' + 10
-		default:
-			c.bad = true
-		}
-		v = v<<4 | uint64(digit)
-		c.rest = c.rest[1:]
+	const digits = 16
+	if len(c.rest) < digits {
+		c.bad = true
+		return 0
 	}
+	var v uint64
+	var all uint8
+	for _, char := range c.rest[:digits] { // without branches: they would be guessed wrong half of the time
+		digit := digitOf[char]
+		all |= digit
+		v = v<<4 | uint64(digit&15)
+	}
+	c.rest = c.rest[digits:]
 	c.want(`"`)
-	if v == 0 {
+	if all > 15 || v == 0 {
 		c.bad = true
 	}
 	return v
 }
+
+// digitOf is what each byte means as a hexadecimal digit; 16 if nothing.
+var digitOf = func() (table [256]uint8) {
+	for i := range table {
+		table[i] = 16
+	}
+	for i, char := range []byte("0123456789abcdef") {
+		table[char] = uint8(i)
+	}
+	return table
+}()
 
 // data takes the rest, which must be a JSON value.
 func (c *cursor) data() json.RawMessage {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -44,8 +45,13 @@ func (j *Journal) flush(upTo uint64) error {
 			j.idle.Wait()
 			continue
 		}
-		target, f := j.written, j.file
+		// Those whom the last fsync has woken are about to write again: let them, so that this one serves them, too. If
+		// it did not wait for them, every other fsync would serve one record.
 		j.syncing = true
+		j.mu.Unlock()
+		runtime.Gosched()
+		j.mu.Lock()
+		target, f := j.written, j.file
 		j.mu.Unlock()
 		err := f.Sync()
 		j.mu.Lock()

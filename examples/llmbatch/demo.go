@@ -34,8 +34,9 @@ var hostile = fakellm.Config{
 // this machine.
 func demo(signals <-chan os.Signal, con console) int {
 	s := defaults()
-	items, err := demoItems()
+	src, err := demoSource()
 	if err == nil {
+		defer src.close()
 		err = ownOutput(s.out)
 	}
 	if err != nil {
@@ -55,11 +56,11 @@ func demo(signals <-chan os.Signal, con console) int {
 		defer cancel()
 		_ = api.Shutdown(ctx) // whatever was asked has been answered
 	}()
-	s.baseURL, s.key, s.overwrite = api.BaseURL(), "demo", true
+	s.baseURL, s.keys, s.overwrite = api.BaseURL(), []credential{{"the demo's key", "demo"}}, true
 	s.rpm, s.burst = 600, 10
 	con.say("%d prompts go to a hostile API at %s,\nwhich admits %g requests a second, fails %g %% of them and throttles at random.",
-		len(items), s.baseURL, hostile.Rate, 100*hostile.Fail)
-	b, err := open(s, items, con)
+		src.sum.Items, s.baseURL, hostile.Rate, 100*hostile.Fail)
+	b, err := open(s, src, con)
 	if err != nil {
 		con.say("llmbatch: %v", err)
 		return exitUsage
@@ -69,8 +70,8 @@ func demo(signals <-chan os.Signal, con console) int {
 	return b.conclude(code, &bill)
 }
 
-func demoItems() ([]batchfile.Item, error) {
-	return batchfile.Read("-", batchfile.Options{Stdin: bytes.NewReader(prompts)})
+func demoSource() (*source, error) {
+	return openSource(&settings{in: "-"}, bytes.NewReader(prompts))
 }
 
 // ownOutput returns an error unless what the demo would overwrite is its own of an earlier time, or nothing: answers that

@@ -5,33 +5,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 )
-
-const runHelp = `flags of run (defaults in brackets):
-  -i IN               prompts: OpenAI Batch lines, bare bodies, objects with a
-                      prompt field, or plain text; gzip by .gz; - is stdin
-  -o OUT              answers, one line each; must not exist; - is stdout
-                      (results.jsonl)
-  -prompt-field NAME  where plain objects hold the prompt (prompt)
-  -base-url URL       the API (https://api.openai.com/v1)
-  -model M            for prompts that name none
-  -api-key-env NAME   the variable that holds the key (OPENAI_API_KEY)
-  -rpm N              requests a minute, per model: no 60 s hold more (no limit)
-  -burst B            of these, how many at once (N/60, at least 1)
-  -max-in-flight N    requests at once (64)
-  -max-attempts N     executions of one prompt, throttles not counted (6)
-  -timeout D          of one attempt (2m)
-  -progress HOW       auto, plain, json or off (auto)
-exit: 0 all answered, 1 could not record, 2 some failed (each has its line),
-      3 key refused or out of money, 4 bad flags or files, 130 interrupted
-`
 
 // settings is what the flags of run come to.
 type settings struct {
@@ -39,128 +22,263 @@ type settings struct {
 	promptField string
 	baseURL     string
 	model       string
-	key         string
-	rpm, burst  float64
-	maxInFlight int
-	maxAttempts int
-	timeout     time.Duration
+	keys        []credential
+
+	rpm, burst, rpd float64 // 0: no limit
+	tpm, itpm, otpm float64 // 0: no limit
+
+	maxInFlight    int
+	maxAttempts    int
+	retryAmbiguous int
+	throttleWait   time.Duration
+
+	timeout, connectTimeout, idleTimeout time.Duration
+	deadline, runDeadline                time.Duration // 0: none
+
+	price        price
+	budgetUSD    float64 // 0: none
+	budgetTokens float64 // 0: none
+
+	set         []batchfile.Member
+	strict      bool
+	maxResponse int64
+	seed        uint64 // 0: a random one
 	progress    string
-	overwrite   bool // the demo's
+
+	overwrite bool     // the demo's
+	command   []string // what was typed, without the program's name
 }
 
 // defaults is the settings of a run without flags.
 func defaults() settings {
 	return settings{
-		out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", maxInFlight: 64, maxAttempts: 6,
-		timeout: 2 * time.Minute, progress: "auto",
+		out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", maxInFlight: 64, maxAttempts: 6, retryAmbiguous: 2,
+		throttleWait: 15 * time.Minute, timeout: 2 * time.Minute, connectTimeout: 10 * time.Second, idleTimeout: time.Minute,
+		maxResponse: 32 << 20, progress: "auto",
 	}
 }
 
-// parseFlags reads the command line. Every error says which flag, what was given, and what is allowed.
-func parseFlags(args []string) (settings, error) {
-	s, keyEnv := defaults(), "OPENAI_API_KEY"
-	fs := flag.NewFlagSet("run", flag.ContinueOnError)
+// flagSet is a command line under way.
+type flagSet struct {
+	*flag.FlagSet
+	name  string          // of the command, for its -h
+	given map[string]bool // after parse
+}
+
+func newFlagSet(name string) *flagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // the caller says it, once
-	fs.StringVar(&s.in, "i", s.in, "")
-	fs.StringVar(&s.out, "o", s.out, "")
-	fs.StringVar(&s.promptField, "prompt-field", s.promptField, "")
-	fs.StringVar(&s.baseURL, "base-url", s.baseURL, "")
-	fs.StringVar(&s.model, "model", s.model, "")
-	fs.StringVar(&keyEnv, "api-key-env", keyEnv, "")
-	fs.Float64Var(&s.rpm, "rpm", 0, "")
-	fs.Float64Var(&s.burst, "burst", 0, "")
-	fs.IntVar(&s.maxInFlight, "max-in-flight", s.maxInFlight, "")
-	fs.IntVar(&s.maxAttempts, "max-attempts", s.maxAttempts, "")
-	fs.DurationVar(&s.timeout, "timeout", s.timeout, "")
-	fs.StringVar(&s.progress, "progress", s.progress, "")
+	fs.Usage = func() {}
+	return &flagSet{FlagSet: fs, name: name}
+}
+
+// number, whole and length are flags whose errors say what is allowed.
+func (fs *flagSet) number(name string, to *float64) {
+	fs.Func(name, "", func(s string) error {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return errors.New("allowed: a number, such as 500")
+		}
+		*to = v
+		return nil
+	})
+}
+
+func (fs *flagSet) whole(name string, to *int) {
+	fs.Func(name, "", func(s string) error {
+		v, err := strconv.Atoi(s)
+		if err != nil {
+			return errors.New("allowed: a whole number, such as 64")
+		}
+		*to = v
+		return nil
+	})
+}
+
+func (fs *flagSet) length(name string, to *time.Duration) {
+	fs.Func(name, "", func(s string) error {
+		v, err := time.ParseDuration(s)
+		if err != nil {
+			return errors.New("allowed: a duration with its unit, such as 30s or 2m")
+		}
+		*to = v
+		return nil
+	})
+}
+
+// parse reads the command line. Every error says which flag, what was given, and what is allowed.
+func (fs *flagSet) parse(args []string) error {
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return s, err
+		return err
+	case err != nil && strings.Contains(err.Error(), "allowed: "):
+		return err
 	case err != nil:
-		return s, explain(fs, err)
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
+		return fmt.Errorf("%w; allowed: %s", err, strings.Join(names, " "))
 	case fs.NArg() > 0:
-		return s, fmt.Errorf("unexpected argument %q; allowed: flags only, see llmbatch -h", fs.Arg(0))
+		return fmt.Errorf("unexpected argument %q; allowed: flags only, see llmbatch %s -h", fs.Arg(0), fs.name)
 	}
-	given := make(map[string]bool)
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if err := s.check(given); err != nil {
-		return s, err
-	}
-	return s, s.readKey(keyEnv)
-}
-
-// explain completes what package flag says with what is allowed.
-func explain(fs *flag.FlagSet, err error) error {
-	text := err.Error()
-	for _, kind := range []struct{ flags, allowed string }{
-		{" -timeout:", "a duration with its unit, such as 30s or 2m"},
-		{" -rpm: -burst:", "a number, such as 500"},
-		{" -max-in-flight: -max-attempts:", "a whole number, such as 64"},
-	} {
-		for name := range strings.FieldsSeq(kind.flags) {
-			if strings.Contains(text, "for flag "+name) || strings.Contains(text, "for flag "+strings.TrimSuffix(name, ":")+" ") {
-				return fmt.Errorf("%s is not what it takes: %w; allowed: %s", strings.TrimSuffix(name, ":"), err, kind.allowed)
-			}
-		}
-	}
-	return fmt.Errorf("%w; allowed: %s", err, flagNames(fs))
-}
-
-// flagNames lists the flags there are.
-func flagNames(fs *flag.FlagSet) string {
-	var names []string
-	fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
-	return strings.Join(names, " ")
-}
-
-// check reports all that is wrong with the flags, one fault a line.
-func (s *settings) check(given map[string]bool) error {
-	var faults []error
-	fault := func(bad bool, name string, value any, allowed string) {
-		if bad {
-			faults = append(faults, fmt.Errorf("-%s is %v; allowed: %s", name, value, allowed))
-		}
-	}
-	fault(s.in == "", "i", "missing", "a file of prompts, or - for stdin (llmbatch without any flag is the demo)")
-	fault(s.out == "", "o", `""`, "a file that does not exist yet, or - for stdout")
-	fault(s.promptField == "", "prompt-field", `""`, "the name of a field")
-	base, err := url.Parse(s.baseURL)
-	fault(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "",
-		"base-url", fmt.Sprintf("%q", s.baseURL), "an http or https URL without ? or #, such as https://api.openai.com/v1")
-	fault(given["rpm"] && !(s.rpm > 0 && s.rpm <= 1e9), "rpm", s.rpm, "requests a minute, above 0 and at most 1e9")
-	fault(given["burst"] && !given["rpm"], "burst", s.burst, "only together with -rpm")
-	fault(given["burst"] && !(s.burst >= 1), "burst", s.burst, "at least 1")
-	if given["rpm"] && !given["burst"] {
-		s.burst = max(1, s.rpm/60)
-	}
-	fault(given["rpm"] && s.rpm > 0 && s.rpm <= s.burst, "rpm", s.rpm, fmt.Sprintf("more than the burst of %g: what goes at once and what is refilled in 60 s must fit into it together", s.burst))
-	fault(s.maxInFlight < 1, "max-in-flight", s.maxInFlight, "at least 1")
-	fault(s.maxAttempts < 1, "max-attempts", s.maxAttempts, "at least 1")
-	fault(s.timeout <= 0, "timeout", s.timeout, "a duration above 0, such as 30s or 2m")
-	modes := []string{"auto", "plain", "json", "off"}
-	fault(!slices.Contains(modes, s.progress), "progress", fmt.Sprintf("%q", s.progress), strings.Join(modes, ", "))
-	s.baseURL = strings.TrimSuffix(s.baseURL, "/")
-	return errors.Join(faults...)
-}
-
-// readKey takes the key from the environment: on a command line it could be read by everybody on the machine.
-func (s *settings) readKey(variable string) error {
-	switch s.key = os.Getenv(variable); {
-	case variable == "":
-		return errors.New("-api-key-env is \"\"; allowed: the name of an environment variable that holds the API key")
-	case strings.ContainsFunc(s.key, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return fmt.Errorf("-api-key-env is %s, whose value holds a space, a line break or the like; allowed: a key without", variable)
-	case s.key == "":
-		return fmt.Errorf("%s is not set; export your API key in it (any word will do for a server that asks for none), or name another variable with -api-key-env", variable)
-	}
+	fs.given = make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { fs.given[f.Name] = true })
 	return nil
 }
 
-// limits is the rule that -rpm and -burst ask for: a bucket that can never let more than rpm requests go in any 60 s, the
-// burst at the start included.
-func (s *settings) limits() []policy.Limit {
-	if s.rpm == 0 {
+// input declares the flags that say what is sent, which limits hold and what it may cost.
+func (s *settings) input(fs *flagSet) {
+	fs.StringVar(&s.in, "i", s.in, "")
+	fs.StringVar(&s.promptField, "prompt-field", s.promptField, "")
+	fs.StringVar(&s.model, "model", s.model, "")
+	fs.Func("set", "", func(text string) error { return s.setMember(text) })
+	fs.number("rpm", &s.rpm)
+	fs.number("burst", &s.burst)
+	fs.number("rpd", &s.rpd)
+	fs.number("tpm", &s.tpm)
+	fs.number("itpm", &s.itpm)
+	fs.number("otpm", &s.otpm)
+	fs.whole("max-in-flight", &s.maxInFlight)
+	fs.whole("max-attempts", &s.maxAttempts)
+	fs.Func("price", "", func(text string) (err error) { s.price, err = parsePrice(text); return err })
+	fs.Func("seed", "", func(text string) (err error) {
+		if s.seed, err = strconv.ParseUint(text, 10, 64); err != nil || s.seed == 0 {
+			return errors.New("allowed: a whole number from 1 to 18446744073709551615")
+		}
 		return nil
+	})
+}
+
+// parseFlags reads the command line of run.
+func parseFlags(args []string) (settings, error) {
+	s, keyEnv := defaults(), "OPENAI_API_KEY"
+	fs := newFlagSet("run")
+	s.input(fs)
+	fs.StringVar(&s.out, "o", s.out, "")
+	fs.StringVar(&s.baseURL, "base-url", s.baseURL, "")
+	fs.StringVar(&keyEnv, "api-key-env", keyEnv, "")
+	fs.whole("retry-ambiguous", &s.retryAmbiguous)
+	fs.length("max-throttle-wait", &s.throttleWait)
+	fs.length("timeout", &s.timeout)
+	fs.length("connect-timeout", &s.connectTimeout)
+	fs.length("idle-timeout", &s.idleTimeout)
+	fs.length("deadline", &s.deadline)
+	fs.length("run-deadline", &s.runDeadline)
+	fs.number("budget-usd", &s.budgetUSD)
+	fs.number("budget-tokens", &s.budgetTokens)
+	fs.BoolVar(&s.strict, "strict", s.strict, "")
+	fs.Func("max-response-bytes", "", func(text string) (err error) {
+		if s.maxResponse, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return errors.New("allowed: a whole number of bytes")
+		}
+		return nil
+	})
+	fs.StringVar(&s.progress, "progress", s.progress, "")
+	if err := fs.parse(args); err != nil {
+		return s, err
 	}
-	return []policy.Limit{{Name: "requests", Rate: policy.PerMinute(s.rpm - s.burst), Burst: s.burst, PerKey: true}}
+	if err := errors.Join(s.checkInput(fs.given), s.check(fs.given)); err != nil {
+		return s, err
+	}
+	s.command = args
+	return s, s.readKeys(keyEnv)
+}
+
+// setMember takes the value of -set: a member of each body, as JSON or, where it is none, as text.
+func (s *settings) setMember(text string) error {
+	member, err := batchfile.ParseMember(text)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(s.set, func(m batchfile.Member) bool { return m.Name == member.Name }) {
+		return errors.New("the member is set twice; allowed: each once")
+	}
+	if member.Name == "model" && (member.Value[0] != '"' || string(member.Value) == `""`) {
+		return errors.New("allowed: a model that is text")
+	}
+	s.set = append(s.set, member)
+	return nil
+}
+
+// faults gathers what is wrong with the flags, one fault a line.
+type faults []error
+
+func (f *faults) note(bad bool, name string, value any, allowed string) {
+	if bad {
+		*f = append(*f, fmt.Errorf("-%s is %v; allowed: %s", name, value, allowed))
+	}
+}
+
+// checkInput reports all that is wrong with the flags of input.
+func (s *settings) checkInput(given map[string]bool) error {
+	var f faults
+	f.note(s.in == "", "i", "missing", "a file of prompts, or - for stdin (llmbatch without any flag is the demo)")
+	f.note(s.promptField == "", "prompt-field", `""`, "the name of a field")
+	most := func(name string, value float64, what string) {
+		f.note(given[name] && !(value > 0 && value <= 1e9), name, value, what+", above 0 and at most 1e9")
+	}
+	most("rpm", s.rpm, "requests a minute")
+	most("rpd", s.rpd, "requests in 24 hours")
+	most("tpm", s.tpm, "tokens a minute")
+	most("itpm", s.itpm, "tokens a minute")
+	most("otpm", s.otpm, "tokens a minute")
+	f.note(given["rpd"] && s.rpd > 0 && s.rpd < 1, "rpd", s.rpd, "at least 1, or nothing would ever be sent")
+	f.note(given["burst"] && !given["rpm"], "burst", s.burst, "only together with -rpm")
+	f.note(given["burst"] && !(s.burst >= 1), "burst", s.burst, "at least 1")
+	if given["rpm"] && !given["burst"] {
+		s.burst = max(1, s.rpm/60)
+	}
+	f.note(given["rpm"] && s.rpm > 0 && s.rpm <= s.burst, "rpm", s.rpm, fmt.Sprintf("more than the burst of %g: what goes at once and what is refilled in 60 s must fit into it together", s.burst))
+	f.note(s.maxInFlight < 1 || s.maxInFlight > 1e6, "max-in-flight", s.maxInFlight, "at least 1, and at most 1000000")
+	f.note(s.maxAttempts < 1, "max-attempts", s.maxAttempts, "at least 1")
+	return errors.Join(f...)
+}
+
+// check reports all that is wrong with the other flags.
+func (s *settings) check(given map[string]bool) error {
+	var f faults
+	f.note(s.out == "", "o", `""`, "a file that does not exist yet, or - for stdout")
+	base, err := url.Parse(s.baseURL)
+	f.note(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "",
+		"base-url", fmt.Sprintf("%q", s.baseURL), "an http or https URL without ? or #, such as https://api.openai.com/v1")
+	f.note(err == nil && base.User != nil, "base-url", "one with a user or a password in it", "one without: it is shown and logged; keys come from the environment")
+	f.note(s.retryAmbiguous < 0, "retry-ambiguous", s.retryAmbiguous, "0 or more")
+	for _, length := range []struct {
+		name  string
+		value time.Duration
+	}{{"max-throttle-wait", s.throttleWait}, {"timeout", s.timeout}, {"connect-timeout", s.connectTimeout}, {"idle-timeout", s.idleTimeout}} {
+		f.note(length.value <= 0, length.name, length.value, "a duration above 0, such as 30s or 2m")
+	}
+	f.note(s.deadline < 0, "deadline", s.deadline, "a duration above 0, such as 10m, or 0 for none")
+	f.note(s.runDeadline < 0, "run-deadline", s.runDeadline, "a duration above 0, such as 8h, or 0 for none")
+	f.note(given["budget-usd"] && !(s.budgetUSD > 0 && s.budgetUSD <= 1e9), "budget-usd", s.budgetUSD, "US dollars, above 0 and at most 1e9")
+	f.note(given["budget-usd"] && !s.price.known, "budget-usd", s.budgetUSD, "only together with -price")
+	f.note(given["budget-tokens"] && !(s.budgetTokens >= 1 && s.budgetTokens <= 1e12), "budget-tokens", s.budgetTokens, "tokens, from 1 to 1e12")
+	f.note(s.maxResponse < 1 || s.maxResponse == math.MaxInt64, "max-response-bytes", s.maxResponse, "at least 1")
+	modes := []string{"auto", "plain", "json", "off"}
+	f.note(!slices.Contains(modes, s.progress), "progress", fmt.Sprintf("%q", s.progress), strings.Join(modes, ", "))
+	s.baseURL = strings.TrimSuffix(s.baseURL, "/")
+	return errors.Join(f...)
+}
+
+// readKeys takes the keys from the environment: on a command line they could be read by everybody on the machine.
+func (s *settings) readKeys(variables string) error {
+	for name := range strings.SplitSeq(variables, ",") {
+		name = strings.TrimSpace(name)
+		secret := os.Getenv(name)
+		switch {
+		case name == "":
+			return fmt.Errorf("-api-key-env is %q; allowed: the names of environment variables that hold an API key, with commas between", variables)
+		case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+			return fmt.Errorf("-api-key-env is %s, whose value holds a space, a line break or the like; allowed: a key without", name)
+		case secret == "":
+			return fmt.Errorf("%s is not set; export your API key in it (any word will do for a server that asks for none), or name another variable with -api-key-env", name)
+		}
+		for _, other := range s.keys {
+			if other.name == name || other.secret == secret {
+				return fmt.Errorf("-api-key-env is %s, and %s and %s hold the same key; allowed: each key once, since its limits would count twice", variables, other.name, name)
+			}
+		}
+		s.keys = append(s.keys, credential{name: name, secret: secret})
+	}
+	return nil
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/policy"
 )
 
@@ -40,6 +43,27 @@ func TestRefused(t *testing.T) {
 		{"attempts no number", "", []string{"-max-attempts", "2.5"}, []string{"-max-attempts", `"2.5"`}},
 		{"timeout", "", []string{"-timeout", "0s"}, []string{"-timeout is 0s", "above 0"}},
 		{"timeout without a unit", "", []string{"-timeout", "30"}, []string{"-timeout", `"30"`}},
+		{"rpd", "", []string{"-rpd", "0.5"}, []string{"-rpd is 0.5", "at least 1"}},
+		{"tpm", "", []string{"-tpm", "0"}, []string{"-tpm is 0", "above 0"}},
+		{"itpm", "", []string{"-itpm", "-1"}, []string{"-itpm is -1", "above 0"}},
+		{"otpm", "", []string{"-otpm", "x"}, []string{"-otpm", `"x"`, "allowed: a number"}},
+		{"price", "", []string{"-price", "1"}, []string{"-price", "in=USD,out=USD"}},
+		{"budget without price", "", []string{"-budget-usd", "1"}, []string{"-budget-usd is 1", "-price"}},
+		{"budget", "", []string{"-budget-tokens", "0"}, []string{"-budget-tokens is 0", "from 1"}},
+		{"ambiguous", "", []string{"-retry-ambiguous", "-1"}, []string{"-retry-ambiguous is -1", "0 or more"}},
+		{"throttle wait", "", []string{"-max-throttle-wait", "0s"}, []string{"-max-throttle-wait is 0s"}},
+		{"connect timeout", "", []string{"-connect-timeout", "-1s"}, []string{"-connect-timeout is -1s"}},
+		{"idle timeout", "", []string{"-idle-timeout", "soon"}, []string{"-idle-timeout", `"soon"`, "30s"}},
+		{"deadline", "", []string{"-deadline", "-1s"}, []string{"-deadline is -1s", "0 for none"}},
+		{"run deadline", "", []string{"-run-deadline", "-1s"}, []string{"-run-deadline is -1s", "0 for none"}},
+		{"seed", "", []string{"-seed", "0"}, []string{"-seed", "from 1"}},
+		{"set", "", []string{"-set", "x"}, []string{"-set", "NAME=VALUE"}},
+		{"set twice", "", []string{"-set", "x=1", "-set", "x=2"}, []string{"-set", "each once"}},
+		{"set model", "", []string{"-set", "model=7"}, []string{"-set", "model", "text"}},
+		{"response bytes", "", []string{"-max-response-bytes", "0"}, []string{"-max-response-bytes is 0", "at least 1"}},
+		{"password in the URL", "", []string{"-base-url", "https://me:secret@h/v1"}, []string{"-base-url", "environment"}},
+		{"one key twice", "", []string{"-api-key-env", keyEnv + "," + keyEnv}, []string{"-api-key-env", "the same key"}},
+		{"a key without a name", "", []string{"-api-key-env", keyEnv + ","}, []string{"-api-key-env", "commas between"}},
 		{"progress", "", []string{"-progress", "fancy"}, []string{`-progress is "fancy"`, "auto, plain, json, off"}},
 		{"base url", "", []string{"-base-url", "api.openai.com/v1"}, []string{`-base-url is "api.openai.com/v1"`, "https://"}},
 		{"base url, another scheme", "", []string{"-base-url", "ftp://x/v1"}, []string{`-base-url is "ftp://x/v1"`, "http or https"}},
@@ -108,31 +132,42 @@ func TestKey(t *testing.T) {
 	}
 	t.Setenv(keyEnv, theKey)
 	s, err := parseFlags([]string{"-i", "x", "-api-key-env", keyEnv})
-	if err != nil || s.key != theKey {
-		t.Errorf("%q, %v", s.key, err)
+	if err != nil || s.keys[0].secret != theKey {
+		t.Errorf("%+v, %v", s.keys, err)
 	}
 	t.Setenv("OPENAI_API_KEY", "sk-default")
-	if s, err = parseFlags([]string{"-i", "x"}); err != nil || s.key != "sk-default" {
-		t.Errorf("%q, %v", s.key, err)
+	if s, err = parseFlags([]string{"-i", "x"}); err != nil || s.keys[0].secret != "sk-default" {
+		t.Errorf("%+v, %v", s.keys, err)
 	}
 }
 
 func TestDefaults(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", "k")
-	got, err := parseFlags([]string{"-i", "prompts.jsonl"})
+	t.Setenv(keyEnv, "l")
+	args := []string{"-i", "prompts.jsonl"}
+	got, err := parseFlags(args)
 	want := settings{
-		in: "prompts.jsonl", out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", key: "k",
-		maxInFlight: 64, maxAttempts: 6, timeout: 2 * time.Minute, progress: "auto",
+		in: "prompts.jsonl", out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", keys: []credential{{"OPENAI_API_KEY", "k"}},
+		maxInFlight: 64, maxAttempts: 6, retryAmbiguous: 2, throttleWait: 15 * time.Minute, timeout: 2 * time.Minute, connectTimeout: 10 * time.Second,
+		idleTimeout: time.Minute, maxResponse: 32 << 20, progress: "auto", command: args,
 	}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
-	got, err = parseFlags(strings.Fields("-i - -o - -prompt-field q -base-url http://h:1/v1/ -model m -rpm 600 -burst 7 -max-in-flight 2 -max-attempts 3 -timeout 4s -progress off"))
+	args = strings.Fields("-i - -o - -prompt-field q -base-url http://h:1/v1/ -model m -api-key-env OPENAI_API_KEY," + keyEnv + " -rpm 600 -burst 7 -rpd 8 " +
+		"-tpm 9 -itpm 10 -otpm 11 -max-in-flight 2 -max-attempts 3 -retry-ambiguous 0 -max-throttle-wait 1m -timeout 4s -connect-timeout 5s " +
+		"-idle-timeout 6s -deadline 7m -run-deadline 8h -price in=1,out=2,cached=0.5 -budget-usd 3 -budget-tokens 4 -strict -max-response-bytes 5 " +
+		"-seed 6 -set temperature=0 -set user=me -progress off")
+	got, err = parseFlags(args)
 	want = settings{
-		in: "-", out: "-", promptField: "q", baseURL: "http://h:1/v1", model: "m", key: "k", rpm: 600, burst: 7,
-		maxInFlight: 2, maxAttempts: 3, timeout: 4 * time.Second, progress: "off",
+		in: "-", out: "-", promptField: "q", baseURL: "http://h:1/v1", model: "m", keys: []credential{{"OPENAI_API_KEY", "k"}, {keyEnv, "l"}},
+		rpm: 600, burst: 7, rpd: 8, tpm: 9, itpm: 10, otpm: 11, maxInFlight: 2, maxAttempts: 3, retryAmbiguous: 0, throttleWait: time.Minute,
+		timeout: 4 * time.Second, connectTimeout: 5 * time.Second, idleTimeout: 6 * time.Second, deadline: 7 * time.Minute, runDeadline: 8 * time.Hour,
+		price: price{known: true, in: 1, cached: 0.5, out: 2}, budgetUSD: 3, budgetTokens: 4, strict: true, maxResponse: 5, seed: 6,
+		set:      []batchfile.Member{{Name: "temperature", Value: json.RawMessage("0")}, {Name: "user", Value: json.RawMessage(`"me"`)}},
+		progress: "off", command: args,
 	}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 }
@@ -192,7 +227,7 @@ func TestLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 			limits := s.limits()
-			if len(limits) != 1 {
+			if len(limits) != 1 || limits[0].Name != limitRequests {
 				t.Fatalf("%d limits", len(limits))
 			}
 			l := limits[0]
@@ -219,19 +254,27 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// The help fits a screen, and names every flag there is with its default.
+// Each command's help fits a screen, and that of run names every flag there is.
 func TestHelp(t *testing.T) {
-	lines := strings.Split(strings.TrimSuffix(help, "\n"), "\n")
-	if len(lines) > 40 {
-		t.Errorf("%d lines", len(lines))
-	}
-	for n, line := range lines {
-		if columns := utf8.RuneCountInString(line); columns > 80 {
-			t.Errorf("line %d has %d columns: %s", n+1, columns, line)
+	for name, text := range map[string]string{"llmbatch": help, "run": runHelp} {
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if len(lines) > 45 {
+			t.Errorf("%s: %d lines", name, len(lines))
+		}
+		for n, line := range lines {
+			if columns := utf8.RuneCountInString(line); columns > 80 {
+				t.Errorf("%s: line %d has %d columns: %s", name, n+1, columns, line)
+			}
 		}
 	}
 	t.Setenv("OPENAI_API_KEY", "k")
 	_, err := parseFlags([]string{"-no-such-flag"})
+	mustNameFlags(t, runHelp, err)
+}
+
+// mustNameFlags compares a help with the flags that an error lists.
+func mustNameFlags(t *testing.T, help string, err error) {
+	t.Helper()
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -241,7 +284,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s is not in the help", name)
 		}
 	}
-	for line := range strings.Lines(runHelp) {
+	for line := range strings.Lines(help) {
 		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(line, "  -") && !strings.Contains(names+" ", name+" ") {
 			t.Errorf("%s is no flag", name)
 		}

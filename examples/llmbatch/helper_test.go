@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,6 +121,16 @@ func batchLine(id, prompt string) string {
 		panic(err)
 	}
 	return string(line) + "\n"
+}
+
+// sourceOf is the input of a run that is called without the command line.
+func sourceOf(t *testing.T, s *settings, content string) *source {
+	t.Helper()
+	src, err := openSource(s, strings.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
 }
 
 func (r *batchRun) console() console { return console{in: r.stdin, out: r.stdout, err: r.stderr} }
@@ -314,5 +325,28 @@ func (b *backend) mustHit(t *testing.T, least, most int64) {
 	t.Helper()
 	if n := b.hits.Load(); n < least || n > most {
 		t.Errorf("the server saw %d requests; want %d to %d", n, least, most)
+	}
+}
+
+// listening is an API that answers everything, and what it was sent.
+func listening(t *testing.T) (api *backend, bodies func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var seen []string
+	api = serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, string(body))
+		return false
+	})
+	return api, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
 	}
 }

@@ -25,14 +25,6 @@ const (
 	exitInterrupted = 130 // by a signal; items are left
 )
 
-const help = `usage: llmbatch                        the demo: a hostile API on this machine,
-                                       258 prompts, results.jsonl
-       llmbatch [run] -i IN [flags]    answer every prompt of a file
-       llmbatch verify -i IN -o OUT    prove that OUT answers IN
-       llmbatch fakellm [flags]        the demo's API alone, for any client
-
-` + runHelp
-
 func main() {
 	os.Exit(start(os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin}))
 }

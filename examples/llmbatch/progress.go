@@ -74,11 +74,13 @@ type report struct {
 	InFlight int `json:"in_flight"`
 	Queued   int `json:"queued"`  // waiting for a worker, a limit, or their key
 	Waiting  int `json:"waiting"` // waiting to be tried again
+
+	Oldest float64 `json:"oldest_seconds"` // how long the longest of those in flight has taken
 }
 
 func (b *batch) report() report {
 	c, s := b.tally.now(), b.d.Snapshot()
-	return report{Seconds: c.elapsed().Seconds(), counts: c, InFlight: s.Running, Queued: s.Queued, Waiting: s.Waiting}
+	return report{Seconds: c.elapsed().Seconds(), counts: c, InFlight: s.Running, Queued: s.Queued, Waiting: s.Waiting, Oldest: b.tally.oldest().Seconds()}
 }
 
 func printJSON(w io.Writer, r report) {
@@ -156,7 +158,7 @@ func showBar(b *batch, end <-chan struct{}) {
 		_, err := fmt.Fprintln(w, clip(clock(r.elapsed())+"  "+b.doing(r), s.AvailableWidth))
 		return err
 	}
-	bar := p.New(int64(len(b.items)), mpb.BarStyle().Rbound("]"),
+	bar := p.New(int64(b.src.sum.Items), mpb.BarStyle().Rbound("]"),
 		mpb.BarExtender(mpb.BarFillerFunc(below), false),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 			c := b.tally.now()

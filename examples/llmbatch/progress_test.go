@@ -68,12 +68,10 @@ func idle(t *testing.T) (*batch, *screen) {
 	t.Helper()
 	s := defaults()
 	s.baseURL, s.out, s.progress = "http://127.0.0.1:1", filepath.Join(t.TempDir(), "out.jsonl"), "off"
-	items, err := batchfile.Read("-", batchfile.Options{Model: "m", Stdin: strings.NewReader("one\ntwo\nthree\n")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.in, s.model = "-", "m"
+	src := sourceOf(t, &s, "one\ntwo\nthree\n")
 	stderr := newScreen()
-	b, err := open(s, items, console{out: newScreen(), err: stderr})
+	b, err := open(s, src, console{out: newScreen(), err: stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +128,7 @@ func TestProgressBar(t *testing.T) {
 		}()
 		stderr.await(t, "0/3 answered")
 		for range answered {
-			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}}, nil)
+			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}}, "", nil)
 		}
 		close(end)
 		<-done

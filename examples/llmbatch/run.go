@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"time"
 
@@ -19,30 +18,28 @@ import (
 	"github.com/toller-go/toller/policy/api"
 )
 
-const (
-	connectTimeout = 10 * time.Second
-	drainTime      = 30 * time.Second // what the first signal leaves to the requests under way
-	readAhead      = 4096             // prompts handed to the dispatcher and not recorded
-)
+// drainTime is what the first signal leaves to the requests under way.
+const drainTime = 30 * time.Second
 
 // run is the command run: it answers every prompt of a file.
 func run(args []string, signals <-chan os.Signal, con console) int {
 	s, err := parseFlags(args)
 	if errors.Is(err, flag.ErrHelp) {
-		_, _ = io.WriteString(con.out, help)
+		_, _ = io.WriteString(con.out, runHelp)
 		return exitDone
 	}
 	if err != nil {
 		con.say("llmbatch: %v", err)
 		return exitUsage
 	}
-	items, err := batchfile.Read(s.in, batchfile.Options{PromptField: s.promptField, Model: s.model, Stdin: con.in})
+	src, err := openSource(&s, con.in)
 	if err != nil {
 		con.say("llmbatch: %v", err)
 		return exitUsage
 	}
-	b, err := open(s, items, con)
+	b, err := open(s, src, con)
 	if err != nil {
+		src.close()
 		con.say("llmbatch: %v", err)
 		return exitUsage
 	}
@@ -53,29 +50,49 @@ func run(args []string, signals <-chan os.Signal, con console) int {
 // batch is one run: the prompts, where they go and what became of them.
 type batch struct {
 	settings
-	con    console
-	items  []batchfile.Item
-	client *chat.Client
-	d      *dispatcher.Dispatcher
-	out    *batchfile.Writer
-	tally  tally
-	halt   halt
-	live   bool // a display owns the terminal: say nothing besides
+	con     console
+	src     *source
+	client  *chat.Client
+	d       *dispatcher.Dispatcher
+	meter   *meter
+	learner *learner
+	out     *batchfile.Writer
+	tally   tally
+	halt    halt
+	live    bool          // a display owns the terminal: say nothing besides
+	events  chan event    // what the loop is told
+	over    chan struct{} // closed when the loop is
+
+	// Of the loop.
+	ring    *keyring
+	read    *batchfile.Reader    // nil when all is read
+	seen    int                  // prompts read
+	queues  map[string][]*flight // by model: prompts that are bound to no key
+	flights map[*flight]bool     // those that are with the dispatcher
 }
 
 // open makes everything ready to send the first prompt. Nothing has been sent when it fails.
-func open(s settings, items []batchfile.Item, con console) (*batch, error) {
-	b := &batch{settings: s, con: con, items: items}
+func open(s settings, src *source, con console) (*batch, error) {
+	b := &batch{
+		settings: s, con: con, src: src, meter: newMeter(&s), events: make(chan event, 256), over: make(chan struct{}),
+		ring: newKeyring(s.keys, max(16, 2*s.maxInFlight)), queues: make(map[string][]*flight), flights: make(map[*flight]bool),
+	}
+	read, err := src.open(true)
+	if err != nil {
+		return nil, err
+	}
 	d, err := dispatcher.New(dispatcher.Config{
 		Workers: s.maxInFlight,
-		Queue:   max(readAhead, s.maxInFlight),
+		Queue:   mostUnder,
 		Timeout: s.timeout,
-		Limits:  s.limits(),
-		Retry:   policy.Retry{MaxAttempts: s.maxAttempts, Delay: 250 * time.Millisecond, MaxDelay: 20 * time.Second},
+		Limits:  b.meter.limits,
+		Retry:   s.retry(),
 		// Ten in a row: at one failure in five, chance alone gets there once in ten million requests.
 		Breaker: policy.Breaker{FailureThreshold: 10, RecoveryTimeout: 5 * time.Second, ProbeTimeout: s.timeout},
+		Seed:    s.seed,
 	})
 	if err != nil {
+		_ = read.Close()
 		return nil, err
 	}
 	create := batchfile.Create
@@ -86,15 +103,25 @@ func open(s settings, items []batchfile.Item, con console) (*batch, error) {
 		b.out = batchfile.NewWriter(con.out, "stdout")
 	} else if b.out, err = create(s.out); err != nil {
 		_ = d.Close(context.Background()) // it has no jobs
+		_ = read.Close()
 		if !errors.Is(err, fs.ErrExist) {
 			err = fmt.Errorf("-o cannot be written: %w; allowed: a file that does not exist yet, in a directory that does", err)
 		}
 		return nil, err
 	}
-	b.d = d
-	b.client = chat.New(s.baseURL, s.key, s.maxInFlight, connectTimeout)
-	b.tally.begin(len(items))
+	b.d, b.read = d, read
+	b.learner = newLearner(d, b.meter.limits)
+	b.client = chat.New(chat.Config{
+		BaseURL: s.baseURL, Connections: s.maxInFlight, ConnectTimeout: s.connectTimeout, IdleTimeout: s.idleTimeout, MaxResponse: s.maxResponse,
+	})
+	b.tally.price = s.price
+	b.tally.start(src.sum.Items)
 	return b, nil
+}
+
+// retry is how an attempt that failed is followed by others.
+func (s *settings) retry() policy.Retry {
+	return policy.Retry{MaxAttempts: s.maxAttempts, Delay: 250 * time.Millisecond, MaxDelay: 20 * time.Second, MaxThrottleWait: s.throttleWait}
 }
 
 // answerAll sends every prompt and records every answer, and returns the exit code.
@@ -104,40 +131,21 @@ func (b *batch) answerAll(signals <-chan os.Signal) int {
 	display := newDisplay(b)
 	defer display.stop()
 	go b.obey(ctx, cancel, signals)
-
-	perModel := func(item batchfile.Item) dispatcher.Spec { return dispatcher.Spec{Key: item.Model} }
-	for item := range dispatcher.Map(ctx, b.d, b.source(), b.answer, perModel, dispatcher.WithWindow(readAhead)) {
-		if !b.settle(item) {
-			break // what cannot be recorded must not be sent
-		}
+	if b.runDeadline > 0 {
+		timer := time.AfterFunc(b.runDeadline, func() { b.stop(exitPaused, fmt.Sprintf("-run-deadline of %v has passed", b.runDeadline)) })
+		defer timer.Stop()
+	}
+	b.loop(ctx, cancel)
+	if b.read != nil {
+		_ = b.read.Close() // it was only read
 	}
 	_ = b.d.Stop(ctx) // nothing is left but what a failed record leaves behind, and ctx bounds that
 	b.client.Close()
+	b.src.close()
 	if err := b.out.Close(); err != nil {
 		b.halt.ask(exitNotRecorded, err.Error())
 	}
 	return b.tally.exitCode(&b.halt)
-}
-
-// source yields the prompts until the run is to halt.
-func (b *batch) source() iter.Seq[batchfile.Item] {
-	return func(yield func(batchfile.Item) bool) {
-		for _, item := range b.items {
-			if b.halt.isAsked() || !yield(item) {
-				return
-			}
-		}
-	}
-}
-
-// answer is the job: one attempt at one prompt.
-func (b *batch) answer(ctx context.Context, item batchfile.Item) (chat.Answer, error) {
-	answer, err := b.client.Complete(ctx, item.Body)
-	b.tally.attempt(ctx, answer, err)
-	if b.tally.unreachable() {
-		b.stop(exitPaused, fmt.Sprintf("%s has never been reached: %v", b.baseURL, err))
-	}
-	return answer, err
 }
 
 // stop ends the run for everybody's sake: what is under way is finished, the rest stays as it is.
@@ -147,23 +155,39 @@ func (b *batch) stop(code int, why string) {
 	}
 }
 
-// settle records what became of one prompt. It reports false when that failed.
-func (b *batch) settle(item dispatcher.Item[batchfile.Item, chat.Answer]) bool {
-	if pending(item.Err) {
-		return true
+// settle records what became of one prompt. This is the end of its way.
+func (b *batch) settle(f *flight, answer chat.Answer, err error) {
+	if f.expired && errors.Is(err, job.ErrCanceled) {
+		err = errDeadline
 	}
-	var refused *api.Error
-	if errors.As(item.Err, &refused) && (refused.Class == api.OutOfMoney || refused.Class == api.BadKey) {
-		b.stop(exitPaused, refused.Error()) // no other prompt would fare better
-		return true
+	if pending(err) || isOfKey(err) || errors.Is(err, errRecalled) {
+		return
 	}
-	record := recordOf(item)
-	if err := b.out.Write(record); err != nil {
-		b.halt.ask(exitNotRecorded, err.Error())
-		return false
+	b.record(f.item, answer, err)
+}
+
+// record writes the line of a prompt.
+func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
+	record := recordOf(item, answer, err)
+	if werr := b.out.Write(record); werr != nil {
+		b.halt.ask(exitNotRecorded, werr.Error())
+		return
 	}
-	b.tally.recorded(record, item.Err)
-	return true
+	b.tally.recorded(record, b.flaw(answer, err), err)
+}
+
+// flaw is what -strict has against an answer; empty for nothing.
+func (b *batch) flaw(answer chat.Answer, err error) string {
+	switch {
+	case !b.strict || err != nil:
+		return ""
+	case answer.Truncated:
+		return "truncated"
+	case answer.Filtered:
+		return "filtered"
+	default:
+		return ""
+	}
 }
 
 // pending reports whether a prompt was given up because the run ends, and not for its own sake.
@@ -179,19 +203,22 @@ func pending(err error) bool {
 }
 
 // recordOf is the line of the output for one prompt: what the server answered, be it a refusal, or why there is no answer.
-func recordOf(item dispatcher.Item[batchfile.Item, chat.Answer]) batchfile.Record {
-	record := batchfile.Record{CustomID: item.In.ID}
-	if item.Err == nil {
-		record.Response = &batchfile.Response{StatusCode: item.Value.Status, RequestID: item.Value.RequestID, Body: item.Value.Body}
+func recordOf(item batchfile.Item, answer chat.Answer, err error) batchfile.Record {
+	record := batchfile.Record{CustomID: item.ID}
+	if err == nil {
+		record.Response = &batchfile.Response{StatusCode: answer.Status, RequestID: answer.RequestID, Body: answer.Body}
 		return record
 	}
 	var refused *api.Error
-	if errors.As(item.Err, &refused) && refused.Status >= 300 && refused.Status < 600 {
+	if errors.As(err, &refused) && refused.Status >= 300 && refused.Status < 600 {
 		record.Response = &batchfile.Response{StatusCode: refused.Status, RequestID: refused.RequestID, Body: refused.Body}
 		return record
 	}
-	record.Error = &batchfile.Failure{Code: "failed", Message: reasonOf(item.Err)}
-	if refused != nil { // no answer, or one whose status is not to be believed
+	record.Error = &batchfile.Failure{Code: "failed", Message: reasonOf(err)}
+	switch {
+	case errors.Is(err, errDeadline):
+		record.Error.Code = "deadline"
+	case refused != nil: // no answer, or one whose status is not to be believed
 		record.Error.Code = refused.Class.String()
 	}
 	return record

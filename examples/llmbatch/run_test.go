@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/toller-go/toller/examples/internal/fakellm"
-	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 )
 
 // The main promise, against an API that throttles, fails and hangs up: everything is answered, once, and the figures are true.
@@ -509,14 +508,12 @@ func TestOutage(t *testing.T) {
 	for n := range prompts {
 		lines.WriteString(batchLine(fmt.Sprintf("id-%d", n), fmt.Sprintf("Question %d", n)))
 	}
-	items, err := batchfile.Read("-", batchfile.Options{Stdin: strings.NewReader(lines.String())})
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := defaults()
-	s.baseURL, s.key, s.out, s.maxInFlight, s.progress = api.baseURL(), theKey, filepath.Join(t.TempDir(), "out.jsonl"), inFlight, "off"
+	s.in, s.out, s.maxInFlight, s.progress = "-", filepath.Join(t.TempDir(), "out.jsonl"), inFlight, "off"
+	s.baseURL, s.keys = api.baseURL(), []credential{{keyEnv, theKey}}
+	src := sourceOf(t, &s, lines.String())
 	stdout, stderr := newScreen(), newScreen()
-	b, err := open(s, items, console{out: stdout, err: stderr})
+	b, err := open(s, src, console{out: stdout, err: stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -587,11 +584,12 @@ func TestDemoKeepsOtherResults(t *testing.T) {
 
 // The prompts of the demo are an input like any other.
 func TestDemoItems(t *testing.T) {
-	items, err := demoItems()
+	src, err := demoSource()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("%d prompts", len(items)); !strings.Contains(help, want) {
+	defer src.close()
+	if want := fmt.Sprintf("%d prompts", src.sum.Items); !strings.Contains(help, want) {
 		t.Errorf("the help does not say %q", want)
 	}
 }

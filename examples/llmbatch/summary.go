@@ -31,13 +31,13 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 		}
 	}
 	if code == exitNotRecorded || code == exitPaused || code == exitInterrupted {
-		b.con.say("llmbatch: a run cannot be continued yet: %s", b.again())
+		b.con.say("llmbatch: a run cannot be continued yet: %s", b.anew())
 	}
 	return code
 }
 
-// again says how to begin anew. An output that holds nothing is removed, so that the same command can be given again.
-func (b *batch) again() string {
+// anew says how to begin anew. An output that holds nothing is removed, so that the same command can be given again.
+func (b *batch) anew() string {
 	switch {
 	case b.settings.out == "-" || b.overwrite:
 		return "the same command starts over"
@@ -74,12 +74,23 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 	row("requests", c.Requests, l.Received)
 	row("throttled", c.Throttled, l.ThrottledRate+l.ThrottledArbitrary)
 	row("errors", c.Errors, l.Failed()+l.Outage)
+	if c.MaybeBilled > 0 {
+		row("maybe billed", c.MaybeBilled, "") // of the errors
+	}
 	row("prompt tokens", c.PromptTokens, l.PromptTokens)
 	row("completion tokens", c.CompletionTokens, l.CompletionTokens)
+	if b.price.known {
+		row("cost", fmt.Sprintf("$%.6f", c.USD), "")
+	}
 	row("time", c.took().Round(100*time.Millisecond), time.Duration(l.Elapsed*float64(time.Second)).Round(100*time.Millisecond))
 	_ = w.Flush() // to a terminal or a pipe of the user's: nowhere to say that it failed
 	for _, line := range b.tally.failures() {
 		_, _ = fmt.Fprintf(out, "failed for good: %s\n", line)
+	}
+	for _, line := range b.ring.deadKeys() {
+		if b.ring.alive() { // otherwise it is why the run ended, and said there
+			_, _ = fmt.Fprintf(out, "set aside: %s\n", line)
+		}
 	}
 	if b.settings.out != "-" && c.finished() > 0 {
 		_, _ = fmt.Fprintf(out, "results are in %s\n", b.settings.out)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,18 +10,20 @@ import (
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
-	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy/api"
 )
 
 // tally counts what a run does. Its methods may be called from any goroutine.
 type tally struct {
-	mu     sync.Mutex
-	counts counts              // guarded by mu
-	kinds  map[string]*failure // guarded by mu; what has failed for good, by status or error code
-	last   string              // guarded by mu; the latest error of an attempt
-	unsent int                 // guarded by mu; attempts that found no connection, until the first that did
-	sent   bool                // guarded by mu; some attempt has reached the server
+	mu    sync.Mutex
+	price price // immutable
+
+	counts counts                // guarded by mu
+	kinds  map[string]*failure   // guarded by mu; what has failed for good, by status or error code
+	last   string                // guarded by mu; the latest error of an attempt
+	unsent int                   // guarded by mu; attempts that found no connection, until the first that did
+	sent   bool                  // guarded by mu; some attempt has reached the server
+	under  map[*flight]time.Time // guarded by mu; the attempts under way, and when they began
 }
 
 // failure is one kind of failure.
@@ -56,58 +57,92 @@ type counts struct {
 	Failed   int `json:"failed"` // each has its line
 	Left     int `json:"left"`   // have no line yet
 
-	Requests         int   `json:"requests"`  // attempts that have ended
-	Retries          int   `json:"retries"`   // of them, all but the first of each prompt
-	Throttled        int   `json:"throttled"` // refused for sending too much
-	Errors           int   `json:"errors"`    // failed otherwise
-	PromptTokens     int64 `json:"prompt_tokens"`
-	CompletionTokens int64 `json:"completion_tokens"`
+	Requests         int     `json:"requests"`  // attempts that have ended
+	Retries          int     `json:"retries"`   // of them, all but the first of each prompt
+	Throttled        int     `json:"throttled"` // refused for sending too much
+	Errors           int     `json:"errors"`    // failed otherwise
+	PromptTokens     int64   `json:"prompt_tokens"`
+	CachedTokens     int64   `json:"cached_tokens"` // of the prompt tokens
+	CompletionTokens int64   `json:"completion_tokens"`
+	USD              float64 `json:"usd"`          // by -price; 0 without
+	MaybeBilled      int     `json:"maybe_billed"` // of the errors: nobody knows whether they cost something
 
 	started time.Time
 	ended   time.Time // zero while the run goes on
 }
 
-func (t *tally) begin(prompts int) {
+func (t *tally) start(prompts int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts = counts{Prompts: prompts, started: time.Now()}
+	t.under = make(map[*flight]time.Time)
 }
 
-// attempt counts the end of one attempt.
-func (t *tally) attempt(ctx context.Context, answer chat.Answer, err error) {
-	attempt, _ := job.AttemptFrom(ctx)
-	var refused *api.Error
-	throttled := errors.As(err, &refused) && refused.Class == api.Throttled
+// begin notes that an attempt goes out.
+func (t *tally) begin(f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.under[f] = time.Now()
+}
+
+// end counts the end of one attempt.
+func (t *tally) end(f *flight, answer chat.Answer, err error) {
+	var refused *api.Error
+	errors.As(err, &refused)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.under, f)
 	if refused != nil && refused.Class == api.Unsent {
 		t.unsent++
 	} else {
 		t.sent = true
 	}
-	if err != nil {
-		t.last = err.Error()
-	}
 	t.counts.Requests++
-	if attempt.N > 1 {
+	if f.tries++; f.tries > 1 {
 		t.counts.Retries++
 	}
-	switch {
-	case throttled:
+	if err == nil {
+		t.bill(answer.Usage)
+		return
+	}
+	t.last = err.Error()
+	if refused == nil || refused.Billed == api.BilledMaybe {
+		t.counts.MaybeBilled++
+	}
+	if refused != nil && refused.Class == api.Throttled {
 		t.counts.Throttled++
-	case err != nil:
+	} else {
 		t.counts.Errors++
-	default:
-		t.counts.PromptTokens += answer.Usage.Input
-		t.counts.CompletionTokens += answer.Usage.Output
 	}
 }
 
+// bill adds what an answer was billed. mu is held.
+func (t *tally) bill(u api.Usage) {
+	t.counts.PromptTokens += u.Input
+	t.counts.CachedTokens += u.Cached
+	t.counts.CompletionTokens += u.Output
+	t.counts.USD += t.price.billed(u)
+}
+
+// oldest is how long the longest of the attempts under way has taken; 0 if there is none.
+func (t *tally) oldest() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var oldest time.Duration
+	for _, began := range t.under {
+		oldest = max(oldest, time.Since(began))
+	}
+	return oldest
+}
+
 // recorded counts a prompt whose line is written.
-func (t *tally) recorded(record batchfile.Record, err error) {
+// It is a failure if it has a flaw.
+func (t *tally) recorded(record batchfile.Record, flaw string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case flaw != "":
+		t.fail(flaw, "the answer is "+flaw+" (-strict)")
 	case record.Error != nil:
 		t.fail(record.Error.Code, reasonOf(err))
 	case record.Response.StatusCode/100 != 2:

@@ -25,8 +25,18 @@ func Read(path string, opt Options) ([]Item, error) {
 // Check reads a whole input as Read does, and keeps no more of it than it takes to notice an id that repeats. With "-" it consumes
 // the standard input.
 func Check(path string, opt Options) (Summary, error) {
+	r, err := Open(path, opt)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer r.Close() //nolint:errcheck // nothing was written: an error here has nothing to say
+	return CheckReader(r)
+}
+
+// CheckReader is [Check] for an input that is open. It does not close it.
+func CheckReader(r *Reader) (Summary, error) {
 	var sum Summary
-	err := each(path, opt, func(item Item) {
+	err := r.each(func(item Item) {
 		sum.Items++
 		sum.Bytes += int64(len(item.Body))
 	})

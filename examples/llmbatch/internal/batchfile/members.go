@@ -12,6 +12,20 @@ import (
 // a valid JSON object: the scan relies on it and checks nothing.
 func members(obj []byte) iter.Seq2[string, json.RawMessage] {
 	return func(yield func(string, json.RawMessage) bool) {
+		for name, at := range spans(obj) {
+			if !yield(name, json.RawMessage(obj[at.from:at.to:at.to])) {
+				return
+			}
+		}
+	}
+}
+
+// span is a part of a text: from the first index up to the second.
+type span struct{ from, to int }
+
+// spans yields where the values of the members are; see members.
+func spans(obj []byte) iter.Seq2[string, span] {
+	return func(yield func(string, span) bool) {
 		i := skipSpace(obj, 0) + 1 // after the brace
 		for {
 			i = skipSpace(obj, i)
@@ -25,7 +39,7 @@ func members(obj []byte) iter.Seq2[string, json.RawMessage] {
 			name := decodeString(obj[i:nameEnd])
 			i = skipSpace(obj, skipSpace(obj, nameEnd)+1) // over the colon
 			end := skipValue(obj, i)
-			if !yield(name, json.RawMessage(obj[i:end:end])) {
+			if !yield(name, span{i, end}) {
 				return
 			}
 			i = end

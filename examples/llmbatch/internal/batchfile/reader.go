@@ -18,6 +18,8 @@ type Options struct {
 	PromptField string
 	// Model is put into bodies that name none. Without it such a body is an error.
 	Model string
+	// Set is put into every body, in this order; see SetMember. A model among them is the item's Model.
+	Set []Member
 	// IDsOnly reads no more than is needed to know the ids: neither a model nor a prompt need be there, and items have no
 	// URL, Model, Prompt, Body or Form. A file that is sound otherwise has the same ids either way.
 	IDsOnly bool
@@ -34,6 +36,7 @@ type Reader struct {
 	name      string
 	lines     *lineReader
 	parse     parser
+	set       []Member
 	ids       *idTable  // nil with Options.SkipDuplicates
 	closer    io.Closer // nil for NewReader
 	items     int       // returned so far
@@ -68,6 +71,7 @@ func NewReader(in io.Reader, name string, opt Options) *Reader {
 		name:  name,
 		lines: newLineReader(in, limit),
 		parse: parser{promptField: field, model: opt.Model, idsOnly: opt.IDsOnly},
+		set:   opt.Set,
 	}
 	if !opt.SkipDuplicates {
 		r.ids = newIDTable()
@@ -135,6 +139,9 @@ func (r *Reader) item(line []byte, n int) (item Item, bad *LineError) {
 	} else {
 		item, bad = r.parse.text(line, n)
 	}
+	if bad == nil {
+		r.setMembers(&item)
+	}
 	if bad != nil || r.ids == nil {
 		return item, bad
 	}
@@ -143,6 +150,19 @@ func (r *Reader) item(line []byte, n int) (item Item, bad *LineError) {
 		bad.First = int(at)
 	}
 	return item, bad
+}
+
+// setMembers puts Options.Set into the body.
+func (r *Reader) setMembers(item *Item) {
+	if item.Body == nil { // IDsOnly
+		return
+	}
+	for _, m := range r.set {
+		item.Body = SetMember(item.Body, m)
+		if m.Name == "model" && m.Value[0] == '"' {
+			item.Model = decodeString(m.Value)
+		}
+	}
 }
 
 // mixed is the fault of a line that is not what the first one is.

@@ -8,43 +8,45 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
 )
 
-// defaultMaxBody bounds the body of an answer, in bytes: a server must not be able to fill our memory.
-const defaultMaxBody = 32 << 20
+// errSilent is why an answer was given up of which nothing more came.
+var errSilent = errors.New("the answer fell silent")
 
-// Client sends requests to one API with one key. Make it with [New]; its methods may be called from any goroutine.
-type Client struct {
-	baseURL string
-	key     string
-	http    *http.Client
-	maxBody int64
+// Config says how a client talks to an API.
+type Config struct {
+	BaseURL        string        // such as https://api.openai.com/v1
+	Connections    int           // kept open between requests, so that as many attempts at once need no more
+	ConnectTimeout time.Duration // to make one
+	IdleTimeout    time.Duration // that the body of an answer may be silent
+	MaxResponse    int64         // bytes of an answer's body: a server must not be able to fill our memory
 }
 
-// New returns a client for the API at baseURL, such as https://api.openai.com/v1. It keeps up to connections of them open
-// between requests, so that as many attempts at once need no more.
-func New(baseURL, key string, connections int, connectTimeout time.Duration) *Client {
-	dialer := &net.Dialer{Timeout: connectTimeout}
+// Client sends requests to one API. Make it with [New]; its methods may be called from any goroutine.
+type Client struct {
+	cfg  Config
+	http *http.Client
+}
+
+// New returns a client.
+func New(cfg Config) *Client {
+	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout}
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: connectTimeout,
+		TLSHandshakeTimeout: cfg.ConnectTimeout,
 		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        connections,
-		MaxIdleConnsPerHost: connections, // the default of 2 would open a connection for nearly every request
+		MaxIdleConns:        cfg.Connections,
+		MaxIdleConnsPerHost: cfg.Connections, // the default of 2 would open a connection for nearly every request
 		IdleConnTimeout:     90 * time.Second,
 	}
 	refuseRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{
-		baseURL: baseURL,
-		key:     key,
-		http:    &http.Client{Transport: transport, CheckRedirect: refuseRedirects},
-		maxBody: defaultMaxBody,
-	}
+	return &Client{cfg: cfg, http: &http.Client{Transport: transport, CheckRedirect: refuseRedirects}}
 }
 
 // Close closes the connections that are not in use.
@@ -56,34 +58,74 @@ type Answer struct {
 	RequestID string // the server's own; empty when it names none
 	Body      []byte // as it came
 	Usage     api.Usage
+	Header    http.Header // with which it came
+	Filtered  bool        // withheld for its content
+	Truncated bool        // the model stopped because it came to the end of what it was allowed
 }
 
-// Complete posts body, byte for byte, and returns the answer, or an [*api.Error] marked for the dispatcher. It blocks until
-// the whole answer is there or ctx ends.
-func (c *Client) Complete(ctx context.Context, body []byte) (Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL+"/chat/completions", bytes.NewReader(body))
+// Complete posts body, byte for byte, under an API key, and returns the answer; or an [*api.Error] marked for the dispatcher, and of
+// the answer at most the Header. It blocks until the whole answer is there or ctx ends. A server that repeats the key to us does not get it into our files: whatever
+// it says is without.
+func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+"/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, policy.Fatal(&api.Error{Meaning: api.Meaning{Class: api.BadRequest}, Err: err})
 	}
 	req.GetBody = nil // or net/http might send it again on its own, past every limit
 	req.Header.Set("Content-Type", "application/json")
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{}, transportError(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
+	text, err := c.read(ctx, cancel, resp.Body)
 	if err != nil {
 		return Answer{}, transportError(fmt.Errorf("the answer broke off: %w", err))
 	}
-	if int64(len(text)) > c.maxBody {
+	if int64(len(text)) > c.cfg.MaxResponse {
 		m := api.Meaning{Class: api.BadAnswer, Status: resp.StatusCode}
-		return Answer{}, policy.Fatal(&api.Error{Meaning: m, Err: fmt.Errorf("the answer is longer than %d bytes", c.maxBody)})
+		return Answer{}, policy.Fatal(&api.Error{Meaning: m, Err: fmt.Errorf("the answer is longer than %d bytes", c.cfg.MaxResponse)})
+	}
+	if key != "" {
+		const instead = "[the API key]"
+		text = bytes.ReplaceAll(text, []byte(key), []byte(instead))
+		for _, values := range resp.Header {
+			for i := range values {
+				values[i] = strings.ReplaceAll(values[i], key, instead)
+			}
+		}
 	}
 	return judge(resp, text)
+}
+
+// read takes in a body, up to a byte more than may be, unless it falls silent.
+func (c *Client) read(ctx context.Context, cancel context.CancelCauseFunc, body io.Reader) ([]byte, error) {
+	watchdog := time.AfterFunc(c.cfg.IdleTimeout, func() { cancel(errSilent) })
+	defer watchdog.Stop()
+	text, err := io.ReadAll(&watched{r: io.LimitReader(body, c.cfg.MaxResponse+1), fed: func() { watchdog.Reset(c.cfg.IdleTimeout) }})
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		err = fmt.Errorf("%w for %v", errSilent, c.cfg.IdleTimeout)
+	}
+	return text, err
+}
+
+// watched tells when something has been read.
+type watched struct {
+	r   io.Reader
+	fed func()
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if n > 0 {
+		w.fed()
+	}
+	return n, err
 }
 
 // judge says what an answer means. One that was withheld for its content is an answer like any other: it was paid for, and there
@@ -91,9 +133,12 @@ func (c *Client) Complete(ctx context.Context, body []byte) (Answer, error) {
 func judge(resp *http.Response, text []byte) (Answer, error) {
 	m := api.Read(api.Answer{Status: resp.StatusCode, Header: resp.Header, Body: text, Shape: api.Choices, Received: time.Now()})
 	if m.Class == api.OK || m.Class == api.Filtered && m.Status/100 == 2 {
-		return Answer{Status: m.Status, RequestID: m.RequestID, Body: text, Usage: m.Usage}, nil
+		return Answer{
+			Status: m.Status, RequestID: m.RequestID, Body: text, Usage: m.Usage, Header: resp.Header,
+			Filtered: m.Class == api.Filtered, Truncated: m.Truncated,
+		}, nil
 	}
-	return Answer{}, m.Mark(&api.Error{Meaning: m, Body: text})
+	return Answer{Header: resp.Header}, m.Mark(&api.Error{Meaning: m, Body: text})
 }
 
 // transportError is the error of an attempt that got no answer.

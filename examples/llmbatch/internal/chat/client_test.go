@@ -40,10 +40,15 @@ var (
 	transient = policy.Outcome{Verdict: policy.VerdictFailure, Retry: true}
 )
 
+// config is that of a client of the tests.
+func config(baseURL string, connections int, connect time.Duration) Config {
+	return Config{BaseURL: baseURL, Connections: connections, ConnectTimeout: connect, IdleTimeout: time.Minute, MaxResponse: 32 << 20}
+}
+
 // clientOf is a client with the key sk-secret. It gives up its connections before the server of the test is closed.
 func clientOf(t *testing.T, baseURL string) *Client {
 	t.Helper()
-	c := New(baseURL, "sk-secret", 4, 10*time.Second)
+	c := New(config(baseURL, 4, 10*time.Second))
 	t.Cleanup(c.Close)
 	return c
 }
@@ -93,7 +98,7 @@ func TestComplete(t *testing.T) {
 		w.Header().Set("X-Request-Id", "req_1")
 		_, _ = io.WriteString(w, completion)
 	})
-	got, err := client.Complete(t.Context(), []byte(request))
+	got, err := client.Complete(t.Context(), "sk-secret", []byte(request))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +133,7 @@ func TestMeaning(t *testing.T) {
 				w.WriteHeader(test.status)
 				_, _ = io.WriteString(w, test.body)
 			})
-			_, err := client.Complete(t.Context(), []byte(request))
+			_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
 			got, ok := errors.AsType[*api.Error](err)
 			if !ok || got.Class != test.class || got.Status != test.status || string(got.Body) != test.body || outcomeOf(err) != test.out {
 				t.Errorf("%v: %+v", err, outcomeOf(err))
@@ -141,7 +146,7 @@ func TestMeaning(t *testing.T) {
 func TestWithheldIsAnAnswer(t *testing.T) {
 	const withheld = `{"choices":[{"finish_reason":"content_filter"}],"usage":{"prompt_tokens":9}}`
 	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, withheld) })
-	got, err := client.Complete(t.Context(), []byte(request))
+	got, err := client.Complete(t.Context(), "sk-secret", []byte(request))
 	if err != nil || string(got.Body) != withheld || got.Usage != (api.Usage{Input: 9}) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -154,15 +159,15 @@ func TestNoKeyNoHeader(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, completion)
 	})
-	client := New(ts.URL, "", 1, time.Second)
+	client := New(config(ts.URL, 1, time.Second))
 	defer client.Close()
-	if _, err := client.Complete(t.Context(), []byte(request)); err != nil {
+	if _, err := client.Complete(t.Context(), "", []byte(request)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestBadURL(t *testing.T) {
-	_, err := clientOf(t, "http://exa mple").Complete(t.Context(), []byte(request))
+	_, err := clientOf(t, "http://exa mple").Complete(t.Context(), "sk-secret", []byte(request))
 	if classOf(err) != api.BadRequest || outcomeOf(err) != final {
 		t.Errorf("%v: %+v", err, outcomeOf(err))
 	}
@@ -185,7 +190,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 					}
 					http.Redirect(w, r, to, status)
 				})
-				_, err := client.Complete(t.Context(), []byte(request))
+				_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
 				refused, ok := errors.AsType[*api.Error](err)
 				if !ok || refused.Class != api.BadRequest || refused.Status != status || outcomeOf(err) != unbilled {
 					t.Errorf("%v: %+v", err, outcomeOf(err))
@@ -208,14 +213,14 @@ func TestBodyCap(t *testing.T) {
 	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, pad(int(size.Load())))
 	})
-	client.maxBody = most
+	client.cfg.MaxResponse = most
 	size.Store(most)
-	if got, err := client.Complete(t.Context(), []byte(request)); err != nil || len(got.Body) != most {
+	if got, err := client.Complete(t.Context(), "sk-secret", []byte(request)); err != nil || len(got.Body) != most {
 		t.Errorf("as long as may be: %d bytes, %v", len(got.Body), err)
 	}
 	for _, n := range []int64{most + 1, 50 * most} {
 		size.Store(n)
-		_, err := client.Complete(t.Context(), []byte(request))
+		_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
 		if classOf(err) != api.BadAnswer || outcomeOf(err).Retry || !strings.Contains(err.Error(), "longer than 1000 bytes") {
 			t.Errorf("%d bytes: %v, %+v", n, err, outcomeOf(err))
 		}
@@ -264,7 +269,7 @@ func TestTransportErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, client := serve(t, test.handler)
-			_, err := client.Complete(t.Context(), []byte(request))
+			_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
 			if classOf(err) != test.class || outcomeOf(err) != transient {
 				t.Errorf("class %v, %+v: %v", classOf(err), outcomeOf(err), err)
 			}
@@ -282,7 +287,7 @@ func TestRefusedIsUnsent(t *testing.T) {
 	ts := httptest.NewServer(http.NotFoundHandler())
 	url := ts.URL
 	ts.Close()
-	_, err := clientOf(t, url).Complete(t.Context(), []byte(request))
+	_, err := clientOf(t, url).Complete(t.Context(), "sk-secret", []byte(request))
 	want := transient
 	want.Unbilled = true
 	if classOf(err) != api.Unsent || outcomeOf(err) != want {
@@ -340,7 +345,7 @@ func TestContext(t *testing.T) {
 					close(arrived)
 					<-r.Context().Done()
 				})
-				_, err := client.Complete(endsAfter(t.Context(), arrived, test.ends), []byte(request))
+				_, err := client.Complete(endsAfter(t.Context(), arrived, test.ends), "sk-secret", []byte(request))
 				<-gone
 				if !errors.Is(err, test.ends) || classOf(err) != test.class || outcomeOf(err) != test.out {
 					t.Errorf("class %v, %+v: %v", classOf(err), outcomeOf(err), err)
@@ -441,7 +446,7 @@ func TestNothingIsSentAgain(t *testing.T) {
 			for n := 0; hungUp < 3; n++ {
 				before, connsBefore := server.seen()
 				ctx, reused := onIdle(t.Context())
-				_, err := client.Complete(ctx, []byte(request))
+				_, err := client.Complete(ctx, "sk-secret", []byte(request))
 				received, conns := server.seen()
 				if !reused.Load() {
 					if err != nil || received != before+1 || conns != connsBefore+1 {
@@ -494,7 +499,7 @@ func TestNothingIsRepeatedOnAnotherConnection(t *testing.T) {
 	}
 	for answered := int64(0); ; answered++ {
 		ctx, reused := onIdle(t.Context())
-		_, err := client.Complete(ctx, []byte(request))
+		_, err := client.Complete(ctx, "sk-secret", []byte(request))
 		if !reused.Load() {
 			if err != nil {
 				t.Fatal(err)
@@ -530,7 +535,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	ts.Start()
 	defer ts.Close()
-	client := New(ts.URL, "k", wave, time.Minute) // a call that gave up early would leave its wave waiting
+	client := New(config(ts.URL, wave, time.Minute)) // a call that gave up early would leave its wave waiting
 	defer client.Close()
 	for tries := 5; ; tries-- { // see onIdle
 		before := len(opened)
@@ -553,7 +558,7 @@ func waves(t *testing.T, client *Client, barrier *atomic.Pointer[sync.WaitGroup]
 		var calls sync.WaitGroup
 		for range wave {
 			calls.Go(func() {
-				if _, err := client.Complete(t.Context(), []byte(request)); err != nil {
+				if _, err := client.Complete(t.Context(), "sk-secret", []byte(request)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -573,11 +578,53 @@ func TestBodyIsTheCallers(t *testing.T) {
 	})
 	body := []byte(request)
 	for range 3 {
-		if _, err := client.Complete(t.Context(), body); classOf(err) != api.Server {
+		if _, err := client.Complete(t.Context(), "sk-secret", body); classOf(err) != api.Server {
 			t.Error(err)
 		}
 	}
 	if !bytes.Equal(body, []byte(request)) {
 		t.Errorf("changed to %s", body)
+	}
+}
+
+// A body that falls silent in its midst is given up, and one that is merely slow is not.
+func TestIdleTimeout(t *testing.T) {
+	gone := make(chan struct{})
+	ts, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		half := len(completion) / 2
+		_, _ = io.WriteString(w, completion[:half])
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(gone)
+	})
+	cfg := config(ts.URL+"/v1", 1, time.Second)
+	cfg.IdleTimeout = 50 * time.Millisecond
+	client := New(cfg)
+	defer client.Close()
+	_, err := client.Complete(t.Context(), "k", []byte(request))
+	if classOf(err) != api.Ambiguous || !errors.Is(err, errSilent) || !strings.Contains(err.Error(), "silent for 50ms") {
+		t.Errorf("got %v", err)
+	}
+	<-gone
+}
+
+func TestWatched(t *testing.T) {
+	fed := 0
+	w := watched{r: io.MultiReader(strings.NewReader("ab"), strings.NewReader("c")), fed: func() { fed++ }}
+	if text, err := io.ReadAll(&w); string(text) != "abc" || err != nil || fed != 2 {
+		t.Errorf("%q, %v, fed %d times", text, err, fed)
+	}
+}
+
+// A server that repeats the key to us does not get it into our files.
+func TestKeyIsNotRepeated(t *testing.T) {
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(400)
+		_, _ = fmt.Fprintf(w, `{"error":{"message":"bad %s","type":"t","code":null}}`, r.Header.Get("Authorization"))
+	})
+	_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
+	var refused *api.Error
+	if !errors.As(err, &refused) || strings.Contains(string(refused.Body)+err.Error(), "sk-secret") || !strings.Contains(err.Error(), "[the API key]") {
+		t.Errorf("got %v", err)
 	}
 }

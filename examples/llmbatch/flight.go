@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/toller-go/toller/dispatcher"
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
+	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
+)
+
+var (
+	// errRecalled ends a job whose key was set aside: its prompt goes to another key, and nothing has been sent for it.
+	errRecalled = errors.New("the API key was set aside")
+	// errDeadline is why a prompt is given up that took longer than -deadline.
+	errDeadline = errors.New("the prompt's deadline has passed")
+)
+
+// flight is one prompt on its way to its answer, on one key after another if need be.
+type flight struct {
+	item   batchfile.Item
+	says   api.Request  // what the body says of its cost
+	est    api.Estimate // what the present job was charged; set before it is submitted
+	lane   *lane        // likewise
+	future *job.Future[chat.Answer]
+
+	// Loop only.
+	begun   bool        // an attempt of the present job has begun
+	expiry  *time.Timer // of -deadline; nil until the first attempt
+	expired bool        // it has passed
+
+	// Of the attempt that runs; attempts don't overlap, and a job does not overlap the next.
+	ambiguous int // attempts so far that may have been billed
+	failed    int // attempts so far that count against -max-attempts
+	tries     int // attempts so far; guarded by tally.mu
+
+	state atomic.Int32 // resting, running or recalled
+}
+
+// The states of a flight.
+const (
+	resting  int32 = iota // no attempt runs
+	running               // one does
+	recalled              // and none will: the key is dead
+)
+
+// begin reports whether an attempt may be sent.
+func (f *flight) begin() bool {
+	return f.lane.key.dead() == "" && f.state.CompareAndSwap(resting, running)
+}
+
+// recall takes a flight back that is not being answered right now. It reports whether it did.
+func (f *flight) recall() bool { return f.state.CompareAndSwap(resting, recalled) }
+
+// job is the function of the flight's job: one attempt at the prompt.
+func (b *batch) job(f *flight) job.Func[chat.Answer] {
+	return func(ctx context.Context) (chat.Answer, error) {
+		if !f.begin() {
+			return chat.Answer{}, policy.Unbilled(policy.Neutral(errRecalled))
+		}
+		defer f.state.Store(resting)
+		b.post(event{begun: f})
+		b.tally.begin(f)
+		sent := b.learner.send(f.lane.name, b.meter.costs(f.est))
+		answer, err := b.client.Complete(ctx, f.lane.key.secret, f.item.Body)
+		b.tally.end(f, answer, err)
+		if err == nil {
+			b.meter.settle(ctx, answer.Usage)
+			b.meter.learn(f.item.Model, f.est, answer.Usage)
+		}
+		b.learner.hear(sent, answer.Header) // after the refund, or that would raise what the server says is left
+		if err == nil {
+			return answer, nil
+		}
+		return answer, b.judge(f, err)
+	}
+}
+
+// judge says what the error of an attempt means to the prompt and its key.
+func (b *batch) judge(f *flight, err error) error {
+	var refused *api.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.Class {
+	case api.OutOfMoney, api.BadKey:
+		if f.lane.key.kill(refused.Error()) {
+			b.post(event{died: f.lane.key})
+		}
+		return err
+	case api.Throttled:
+	case api.Ambiguous:
+		f.failed++
+		if f.ambiguous++; f.ambiguous > b.retryAmbiguous {
+			m := refused.Meaning
+			m.Retry = false
+			return m.Mark(refused)
+		}
+	default:
+		f.failed++
+	}
+	if b.tally.unreachable() {
+		b.stop(exitPaused, b.baseURL+" has never been reached: "+err.Error())
+	}
+	if refused.Retry && f.lane.key.dead() != "" && f.failed < b.maxAttempts {
+		return policy.Neutral(errors.Join(errRecalled, err)) // it would wait behind the dead key; another key tries again
+	}
+	return err
+}
+
+// submit hands a flight to the dispatcher, on the lane it was bound to.
+func (b *batch) submit(ctx context.Context, f *flight) error {
+	f.state.Store(resting)
+	f.begun = false
+	f.est = b.meter.estimate(f.says)
+	options := []dispatcher.Option{dispatcher.WithKey(f.lane.name)}
+	for _, cost := range b.meter.costs(f.est) {
+		options = append(options, dispatcher.WithCost(cost.Limit, cost.Tokens))
+	}
+	if f.failed > 0 {
+		retry := b.retry()
+		retry.MaxAttempts -= f.failed
+		options = append(options, dispatcher.WithRetry(retry))
+	}
+	future, err := dispatcher.Submit(ctx, b.d, b.job(f), options...)
+	if err != nil {
+		return err
+	}
+	f.future = future
+	f.lane.waiting++
+	f.lane.under++
+	go func() {
+		answer, err := future.Await(context.Background()) // every accepted job is settled (S-F1)
+		b.post(event{ended: f, answer: answer, err: err})
+	}()
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+const help = `usage: llmbatch                      the demo: a hostile API on this machine,
+                                     258 prompts, results.jsonl
+       llmbatch [run] -i IN [flags]  answer every prompt of a file
+       llmbatch verify -i IN -o OUT  prove that OUT answers IN
+       llmbatch fakellm [flags]      the demo's API alone, for any client
+
+Each command tells its flags with -h: llmbatch run -h. To begin with:
+
+  export OPENAI_API_KEY=…
+  llmbatch -i prompts.jsonl -o results.jsonl -model gpt-4o-mini -rpm 500
+
+exit: 0 all answered, 1 could not record, 2 some failed (each has its line),
+      3 paused: key refused, out of money, budget or time used up; prompts are
+      left, 4 bad flags or files, nothing was sent, 130 interrupted
+`
+
+const runHelp = `usage: llmbatch [run] -i IN [flags]      (defaults in brackets; D is 30s, 2m, …)
+  -i IN                 prompts: OpenAI Batch lines, bare bodies, objects with a
+                        prompt field, or plain text; gzip by .gz; - is stdin
+  -o OUT                answers, a line each, a new file; - is stdout
+                        (results.jsonl)
+  -prompt-field NAME    where plain objects hold the prompt (prompt)
+  -base-url URL         the API (https://api.openai.com/v1)
+  -model M              for prompts that name none
+  -set NAME=VALUE       put this member into every body; may be repeated
+  -api-key-env A[,B…]   variables that hold the keys (OPENAI_API_KEY)
+limits, of each key with each model; none unless given
+  -rpm N                requests in any 60 s
+  -burst B              of these, how many at once (N/60, at least 1)
+  -rpd N                requests in any 24 h
+  -tpm N                tokens in any 60 s, estimated, corrected by each answer
+  -itpm N               likewise, of prompts alone
+  -otpm N               likewise, of answers alone
+  -max-in-flight N      requests at once, of all keys (64)
+trying again
+  -max-attempts N       executions of one prompt, throttles not counted (6)
+  -retry-ambiguous N    of them, after ones that may have been billed (2)
+  -max-throttle-wait D  that a prompt may wait for throttles, in all (15m)
+  -timeout D            of one attempt (2m)
+  -connect-timeout D    of making a connection (10s)
+  -idle-timeout D       that an answer may be silent (1m)
+  -deadline D           of one prompt, from its first attempt on (none)
+  -run-deadline D       of the run, which then pauses (none)
+money
+  -price in=P,out=P[,cached=P]  in US dollars for a million tokens
+  -budget-usd X         pause before more would be spent; needs -price
+  -budget-tokens N      pause before more would be used
+and
+  -strict               answers cut short or withheld count as failed
+  -max-response-bytes N of one answer (33554432)
+  -seed N               makes the choice of waits repeatable
+  -progress HOW         auto, plain, json or off (auto)
+exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags
+      or files, 130 interrupted
+`

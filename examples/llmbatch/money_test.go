@@ -1,0 +1,201 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/toller-go/toller/examples/internal/fakellm"
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/policy/api"
+)
+
+// bounded writes prompts whose answers may have so many tokens.
+func (r *batchRun) bounded(t *testing.T, prompts, maxTokens int) {
+	t.Helper()
+	var lines strings.Builder
+	for n := range prompts {
+		id, prompt := fmt.Sprintf("id-%d", n), fmt.Sprintf("Question %d", n)
+		line := batchLine(id, prompt)
+		lines.WriteString(strings.Replace(line, `"model":"fake-mini"`, fmt.Sprintf(`"model":"fake-mini","max_tokens":%d`, maxTokens), 1))
+		r.prompts[id] = prompt
+	}
+	r.write(t, lines.String())
+}
+
+func TestParsePrice(t *testing.T) {
+	tests := []struct {
+		text string
+		want price // zero: refused
+	}{
+		{"in=0.15,out=0.6", price{known: true, in: 0.15, cached: 0.15, out: 0.6}},
+		{"out=4,cached=0.5,in=1", price{known: true, in: 1, cached: 0.5, out: 4}},
+		{"in=0,out=0", price{known: true}},
+		{"", price{}}, {"in=1", price{}}, {"out=1", price{}}, {"in=1,out=", price{}}, {"in=1,out=2,in=3", price{}}, {"in=1,out=2,more=3", price{}},
+		{"in=1,out=-2", price{}}, {"in=NaN,out=2", price{}}, {"in=1,out=2,cached=Inf", price{}}, {"1,2", price{}}, {"in=1,out=2,", price{}},
+	}
+	for _, test := range tests {
+		got, err := parsePrice(test.text)
+		if got != test.want || (err == nil) != test.want.known {
+			t.Errorf("%q: got %+v, %v", test.text, got, err)
+		}
+	}
+	p := price{known: true, in: 1, cached: 0.25, out: 4}
+	if got, want := p.billed(api.Usage{Input: 1_000_000, Cached: 400_000, Output: 500_000}), 0.6+0.1+2; math.Abs(got-want) > 1e-12 {
+		t.Errorf("billed %v, want %v", got, want)
+	}
+	if got := p.estimated(api.Estimate{Input: 1_000_000, Output: 250_000}); got != 2 {
+		t.Errorf("estimated %v", got)
+	}
+}
+
+// A budget is never overshot, however many are under way, and most of it is used.
+func TestBudgets(t *testing.T) {
+	const prompts, most = 60, 40 // tokens of an answer, at most
+	prices := price{known: true, in: 1, cached: 1, out: 10}
+	tests := []struct {
+		name   string
+		flags  []string
+		budget float64
+		spent  func(fakellm.Ledger) float64
+		says   []string
+	}{
+		{"tokens", []string{"-budget-tokens", "1500"}, 1500, func(l fakellm.Ledger) float64 { return float64(l.PromptTokens + l.CompletionTokens) }, []string{"-budget-tokens is used up: of 1500"}},
+		{"dollars", []string{"-price", "in=1,out=10", "-budget-usd", "0.009"}, 0.009, func(l fakellm.Ledger) float64 {
+			return prices.billed(api.Usage{Input: l.PromptTokens, Output: l.CompletionTokens})
+		}, []string{"-budget-usd is used up: of $0.009"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server := fake(t, fakellm.Config{Keys: []string{theKey}})
+			r := newRun(t, server.BaseURL(), 0)
+			r.bounded(t, prompts, most)
+			r.run(t, exitPaused, append(test.flags, "-max-in-flight", "16")...)
+			bill := server.Ledger()
+			spent := test.spent(bill)
+			if spent > test.budget || spent < 0.8*test.budget {
+				t.Errorf("%v of %v were used", spent, test.budget)
+			}
+			mustSum(t, r.stdout.String(), map[string]int64{"answered": int64(bill.Completed), "left": int64(prompts - bill.Completed)})
+			for _, words := range append(test.says, "go on with a larger one", "prompts are left") {
+				if !strings.Contains(r.stderr.String(), words) {
+					t.Errorf("%q is not said:\n%s", words, r.stderr)
+				}
+			}
+			if rows := summary(r.stdout.String()); test.name == "dollars" && !strings.Contains(r.stdout.String(), fmt.Sprintf("$%.6f", spent)) {
+				t.Errorf("the cost is not said: %v\n%s", rows, r.stdout)
+			}
+		})
+	}
+}
+
+// A prompt that the whole budget would not pay for is not sent.
+func TestBudgetTooSmall(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 0)
+	r.bounded(t, 3, 1000)
+	r.run(t, exitPaused, "-budget-tokens", "500")
+	api.mustHit(t, 0, 0)
+	for _, words := range []string{"budget-tokens", "at most the burst of 500", "3 of 3 prompts are left"} {
+		if !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+	}
+}
+
+// Every limit holds prompts back from the first second on, and -run-deadline ends the wait: what is left stays as it is.
+func TestEveryLimitHolds(t *testing.T) {
+	tests := []struct {
+		flags []string
+		sent  int64
+	}{
+		{[]string{"-rpd", "2"}, 2},
+		{[]string{"-rpm", "3", "-burst", "2"}, 2},
+		{[]string{"-tpm", "120"}, 2},
+		{[]string{"-otpm", "50"}, 2},
+		{[]string{"-itpm", "70"}, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.flags[0], func(t *testing.T) {
+			api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+				_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":20}}`)
+				return true
+			})
+			r := newRun(t, api.baseURL(), 0)
+			r.bounded(t, 9, 20)
+			r.run(t, exitPaused, append(test.flags, "-run-deadline", "400ms", "-max-in-flight", "1")...)
+			api.mustHit(t, test.sent, test.sent)
+			if words := "-run-deadline of 400ms has passed"; !strings.Contains(r.stderr.String(), words) {
+				t.Errorf("%q is not said:\n%s", words, r.stderr)
+			}
+		})
+	}
+}
+
+// What was estimated too high is there again as soon as it is known: at 1,024 tokens an answer, a minute would have room for one.
+func TestTokensAreSettled(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 20)
+	ended := inBackground(func() int { return run(r.args("-tpm", "2000"), nil, r.console()) })
+	if code := ended(t); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, r.stderr)
+	}
+}
+
+// In any minute and a quarter of a second no more tokens are charged than the limit has, whatever the sizes, and nearly all of them.
+func TestTokenWindow(t *testing.T) {
+	s := settings{tpm: 9000, itpm: 1, otpm: 2, rpd: 3}
+	limits := s.limits()
+	names := map[string]policy.Rate{}
+	for _, l := range limits {
+		if err := l.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if names[l.Name] = l.Rate; !l.PerKey || !l.Sliding || l.Settled != (l.Name != limitRequestsDay) {
+			t.Errorf("%+v", l)
+		}
+	}
+	want := map[string]policy.Rate{limitTokens: policy.Per(9000, minute), limitInput: policy.Per(1, minute), limitOutput: policy.Per(2, minute), limitRequestsDay: policy.PerDay(3)}
+	if fmt.Sprint(names) != fmt.Sprint(want) {
+		t.Errorf("%v", names)
+	}
+}
+
+func TestCosts(t *testing.T) {
+	s := settings{rpm: 600, burst: 10, tpm: 1000, itpm: 100, otpm: 2000, rpd: 5, budgetTokens: 1e6, budgetUSD: 1, price: price{known: true, in: 1, cached: 1, out: 2}}
+	m := newMeter(&s)
+	got := make(map[string]float64)
+	for _, cost := range m.costs(api.Estimate{Input: 150, Output: 900}) {
+		got[cost.Limit] = cost.Tokens
+	}
+	want := map[string]float64{
+		limitTokens: 1000 /* not 1050 */, limitInput: 100 /* not 150 */, limitOutput: 900, budgetTokens: 1050, budgetUSD: (150 + 1800) / 1e6 * mills,
+	}
+	if len(got) != len(want) {
+		t.Errorf("got %v", got)
+	}
+	for name, tokens := range want {
+		if math.Abs(got[name]-tokens) > 1e-9 {
+			t.Errorf("%s costs %v, want %v", name, got[name], tokens)
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	api, bodies := listening(t)
+	r := newRun(t, api.baseURL(), 0)
+	r.write(t, `{"model":"x", "temperature" : 1.0 ,"messages":[{"role":"user","content":"one"}]}`+"\n")
+	r.run(t, exitDone, "-set", "temperature=0", "-set", `stop=["a","b"]`, "-set", "user=me & you", "-set", "model=y")
+	want := `{"user":"me & you","stop":["a","b"],"model":"y", "temperature" : 0 ,"messages":[{"role":"user","content":"one"}]}`
+	if got := bodies(); len(got) != 1 || got[0] != want {
+		t.Errorf("sent %q, want %s", got, want)
+	}
+	var v map[string]any
+	if err := json.Unmarshal([]byte(want), &v); err != nil {
+		t.Error(err)
+	}
+}

@@ -81,20 +81,28 @@ func (b *batch) feed(ctx context.Context) {
 	for model := range b.queues {
 		waiting += b.bind(ctx, model)
 	}
-	for b.read != nil && waiting < readAhead && len(b.flights) < mostUnder && !b.halt.isAsked() {
+	for b.read != nil && waiting < readAhead && len(b.flights) < mostUnder && !b.repeats.full() && !b.halt.isAsked() {
 		item, ok := b.next()
 		if !ok {
 			return
 		}
-		f := &flight{item: item, says: api.ReadRequest(api.Choices, item.Body)}
-		f.says.Model = item.Model
+		if b.repeated(item) {
+			continue
+		}
 		before := len(b.queues[item.Model])
-		b.queues[item.Model] = append(b.queues[item.Model], f)
+		b.enqueue(item)
 		waiting += b.bind(ctx, item.Model) - before
 		if waiting > 0 && len(b.ring.lanes) == 1 {
 			return // there is but one model, and it has enough
 		}
 	}
+}
+
+// enqueue puts a prompt into line, not yet bound to a key.
+func (b *batch) enqueue(item batchfile.Item) {
+	f := &flight{item: item, says: api.ReadRequest(api.Choices, item.Body)}
+	f.says.Model = item.Model
+	b.queues[item.Model] = append(b.queues[item.Model], f)
 }
 
 // bind hands the prompts of a model to keys that have room, and returns how many are left.

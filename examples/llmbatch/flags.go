@@ -44,6 +44,8 @@ type settings struct {
 	maxResponse int64
 	seed        uint64 // 0: a random one
 	progress    string
+	order       string // completion or input
+	dedupe      string // auto, always or off
 
 	overwrite bool     // the demo's
 	command   []string // what was typed, without the program's name
@@ -54,7 +56,7 @@ func defaults() settings {
 	return settings{
 		out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", maxInFlight: 64, maxAttempts: 6, retryAmbiguous: 2,
 		throttleWait: 15 * time.Minute, timeout: 2 * time.Minute, connectTimeout: 10 * time.Second, idleTimeout: time.Minute,
-		maxResponse: 32 << 20, progress: "auto",
+		maxResponse: 32 << 20, progress: "auto", order: "completion", dedupe: "off",
 	}
 }
 
@@ -173,6 +175,8 @@ func parseFlags(args []string) (settings, error) {
 		return nil
 	})
 	fs.StringVar(&s.progress, "progress", s.progress, "")
+	fs.StringVar(&s.order, "order", s.order, "")
+	fs.StringVar(&s.dedupe, "dedupe", s.dedupe, "")
 	if err := fs.parse(args); err != nil {
 		return s, err
 	}
@@ -254,8 +258,15 @@ func (s *settings) check(given map[string]bool) error {
 	f.note(given["budget-usd"] && !s.price.known, "budget-usd", s.budgetUSD, "only together with -price")
 	f.note(given["budget-tokens"] && !(s.budgetTokens >= 1 && s.budgetTokens <= 1e12), "budget-tokens", s.budgetTokens, "tokens, from 1 to 1e12")
 	f.note(s.maxResponse < 1 || s.maxResponse == math.MaxInt64, "max-response-bytes", s.maxResponse, "at least 1")
-	modes := []string{"auto", "plain", "json", "off"}
-	f.note(!slices.Contains(modes, s.progress), "progress", fmt.Sprintf("%q", s.progress), strings.Join(modes, ", "))
+	for _, choice := range []struct {
+		name, value string
+		of          []string
+	}{
+		{"progress", s.progress, []string{"auto", "plain", "json", "off"}}, {"order", s.order, []string{"completion", "input"}},
+		{"dedupe", s.dedupe, []string{"auto", "always", "off"}},
+	} {
+		f.note(!slices.Contains(choice.of, choice.value), choice.name, fmt.Sprintf("%q", choice.value), strings.Join(choice.of, ", "))
+	}
 	s.baseURL = strings.TrimSuffix(s.baseURL, "/")
 	return errors.Join(f...)
 }

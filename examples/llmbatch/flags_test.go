@@ -64,6 +64,8 @@ func TestRefused(t *testing.T) {
 		{"password in the URL", "", []string{"-base-url", "https://me:secret@h/v1"}, []string{"-base-url", "environment"}},
 		{"one key twice", "", []string{"-api-key-env", keyEnv + "," + keyEnv}, []string{"-api-key-env", "the same key"}},
 		{"a key without a name", "", []string{"-api-key-env", keyEnv + ","}, []string{"-api-key-env", "commas between"}},
+		{"order", "", []string{"-order", "random"}, []string{`-order is "random"`, "completion, input"}},
+		{"dedupe", "", []string{"-dedupe", "yes"}, []string{`-dedupe is "yes"`, "auto, always, off"}},
 		{"progress", "", []string{"-progress", "fancy"}, []string{`-progress is "fancy"`, "auto, plain, json, off"}},
 		{"base url", "", []string{"-base-url", "api.openai.com/v1"}, []string{`-base-url is "api.openai.com/v1"`, "https://"}},
 		{"base url, another scheme", "", []string{"-base-url", "ftp://x/v1"}, []string{`-base-url is "ftp://x/v1"`, "http or https"}},
@@ -149,7 +151,7 @@ func TestDefaults(t *testing.T) {
 	want := settings{
 		in: "prompts.jsonl", out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", keys: []credential{{"OPENAI_API_KEY", "k"}},
 		maxInFlight: 64, maxAttempts: 6, retryAmbiguous: 2, throttleWait: 15 * time.Minute, timeout: 2 * time.Minute, connectTimeout: 10 * time.Second,
-		idleTimeout: time.Minute, maxResponse: 32 << 20, progress: "auto", command: args,
+		idleTimeout: time.Minute, maxResponse: 32 << 20, progress: "auto", order: "completion", dedupe: "off", command: args,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -157,7 +159,7 @@ func TestDefaults(t *testing.T) {
 	args = strings.Fields("-i - -o - -prompt-field q -base-url http://h:1/v1/ -model m -api-key-env OPENAI_API_KEY," + keyEnv + " -rpm 600 -burst 7 -rpd 8 " +
 		"-tpm 9 -itpm 10 -otpm 11 -max-in-flight 2 -max-attempts 3 -retry-ambiguous 0 -max-throttle-wait 1m -timeout 4s -connect-timeout 5s " +
 		"-idle-timeout 6s -deadline 7m -run-deadline 8h -price in=1,out=2,cached=0.5 -budget-usd 3 -budget-tokens 4 -strict -max-response-bytes 5 " +
-		"-seed 6 -set temperature=0 -set user=me -progress off")
+		"-seed 6 -order input -dedupe auto -set temperature=0 -set user=me -progress off")
 	got, err = parseFlags(args)
 	want = settings{
 		in: "-", out: "-", promptField: "q", baseURL: "http://h:1/v1", model: "m", keys: []credential{{"OPENAI_API_KEY", "k"}, {keyEnv, "l"}},
@@ -165,7 +167,7 @@ func TestDefaults(t *testing.T) {
 		timeout: 4 * time.Second, connectTimeout: 5 * time.Second, idleTimeout: 6 * time.Second, deadline: 7 * time.Minute, runDeadline: 8 * time.Hour,
 		price: price{known: true, in: 1, cached: 0.5, out: 2}, budgetUSD: 3, budgetTokens: 4, strict: true, maxResponse: 5, seed: 6,
 		set:      []batchfile.Member{{Name: "temperature", Value: json.RawMessage("0")}, {Name: "user", Value: json.RawMessage(`"me"`)}},
-		progress: "off", command: args,
+		progress: "off", order: "input", dedupe: "auto", command: args,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)

@@ -48,6 +48,9 @@ money
   -budget-usd X         pause before more would be spent; needs -price
   -budget-tokens N      pause before more would be used
 and
+  -order HOW            of the output: completion, or input (completion)
+  -dedupe HOW           identical requests share an answer: always, auto (if
+                        their temperature is 0), off (off)
   -strict               answers cut short or withheld count as failed
   -max-response-bytes N of one answer (33554432)
   -seed N               makes the choice of waits repeatable

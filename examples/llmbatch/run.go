@@ -69,6 +69,9 @@ type batch struct {
 	seen    int                  // prompts read
 	queues  map[string][]*flight // by model: prompts that are bound to no key
 	flights map[*flight]bool     // those that are with the dispatcher
+	repeats *repeats             // nil: every prompt is sent
+	seq     *sequence            // nil: lines are written as they come
+	built   []byte               // the line being built
 }
 
 // open makes everything ready to send the first prompt. Nothing has been sent when it fails.
@@ -114,6 +117,10 @@ func open(s settings, src *source, con console) (*batch, error) {
 	b.client = chat.New(chat.Config{
 		BaseURL: s.baseURL, Connections: s.maxInFlight, ConnectTimeout: s.connectTimeout, IdleTimeout: s.idleTimeout, MaxResponse: s.maxResponse,
 	})
+	b.repeats = newRepeats(s.dedupe)
+	if s.order == "input" {
+		b.seq = newSequence(b.out.WriteLine)
+	}
 	b.tally.price = s.price
 	b.tally.start(src.sum.Items)
 	return b, nil
@@ -142,6 +149,12 @@ func (b *batch) answerAll(signals <-chan os.Signal) int {
 	_ = b.d.Stop(ctx) // nothing is left but what a failed record leaves behind, and ctx bounds that
 	b.client.Close()
 	b.src.close()
+	b.repeats.close()
+	if b.seq != nil {
+		if err := b.seq.close(); err != nil {
+			b.halt.ask(exitNotRecorded, err.Error())
+		}
+	}
 	if err := b.out.Close(); err != nil {
 		b.halt.ask(exitNotRecorded, err.Error())
 	}
@@ -161,19 +174,33 @@ func (b *batch) settle(f *flight, answer chat.Answer, err error) {
 		err = errDeadline
 	}
 	if pending(err) || isOfKey(err) || errors.Is(err, errRecalled) {
+		b.led(f.item, nil)
 		return
 	}
 	b.record(f.item, answer, err)
 }
 
-// record writes the line of a prompt.
+// record writes the line of a prompt, and those of others that wait for the same answer.
 func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
 	record := recordOf(item, answer, err)
-	if werr := b.out.Write(record); werr != nil {
-		b.halt.ask(exitNotRecorded, werr.Error())
-		return
+	if b.write(item.Index, record) {
+		b.tally.recorded(record, b.flaw(answer, err), err)
+		b.led(item, &record)
 	}
-	b.tally.recorded(record, b.flaw(answer, err), err)
+}
+
+// write writes a line, and reports whether that went well.
+func (b *batch) write(place int, record batchfile.Record) bool {
+	var err error
+	if b.seq == nil {
+		err = b.out.Write(record)
+	} else if b.built, err = batchfile.AppendRecord(b.built[:0], record); err == nil {
+		err = b.seq.put(place, b.built)
+	}
+	if err != nil {
+		b.halt.ask(exitNotRecorded, err.Error())
+	}
+	return err == nil
 }
 
 // flaw is what -strict has against an answer; empty for nothing.

@@ -65,6 +65,9 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 	}
 	row("prompts", c.Prompts, l.Prompts)
 	row("answered", c.Answered, l.Completed)
+	if c.Shared > 0 {
+		row("of them shared", c.Shared, "")
+	}
 	if c.Failed > 0 || bill != nil {
 		row("failed for good", c.Failed, "")
 	}

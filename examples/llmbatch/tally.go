@@ -54,6 +54,7 @@ func (t *tally) lastError() string {
 type counts struct {
 	Prompts  int `json:"prompts"`
 	Answered int `json:"answered"`
+	Shared   int `json:"shared"` // of the answered, those that share the answer to another prompt
 	Failed   int `json:"failed"` // each has its line
 	Left     int `json:"left"`   // have no line yet
 
@@ -151,6 +152,14 @@ func (t *tally) recorded(record batchfile.Record, flaw string, err error) {
 		t.counts.Answered++
 	}
 	t.counts.ended = time.Now()
+}
+
+// shared counts a prompt that was answered with the answer to another.
+func (t *tally) shared(record batchfile.Record) {
+	t.recorded(record, "", nil)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Shared++
 }
 
 // fail counts a prompt that has failed for good. mu is held.

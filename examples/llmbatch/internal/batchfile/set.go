@@ -51,3 +51,14 @@ func SetMember(body json.RawMessage, m Member) json.RawMessage {
 	}
 	return append(out, body[brace:]...)
 }
+
+// FindMember returns the value of a member of a valid JSON object, the last if there are several; nil if there is none.
+func FindMember(body json.RawMessage, name string) json.RawMessage {
+	var found json.RawMessage
+	for member, value := range members(body) {
+		if member == name {
+			found = value
+		}
+	}
+	return found
+}

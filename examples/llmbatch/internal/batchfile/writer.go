@@ -83,6 +83,21 @@ func (w *Writer) Write(r Record) error {
 	if err != nil {
 		return err
 	}
+	if err := w.WriteLine(line); err != nil {
+		return err
+	}
+	w.buf = line[:0]
+	if cap(w.buf) > keepBuffer {
+		w.buf = nil
+	}
+	return nil
+}
+
+// WriteLine is Write for a record that AppendRecord has made a line of.
+func (w *Writer) WriteLine(line []byte) error {
+	if err := w.usable(); err != nil {
+		return err
+	}
 	n, err := w.out.Write(line)
 	if err == nil && n < len(line) {
 		err = io.ErrShortWrite // by the contract of io.Writer that can't be, but out may be anybody's
@@ -92,10 +107,6 @@ func (w *Writer) Write(r Record) error {
 	}
 	if w.good >= 0 {
 		w.good += int64(n)
-	}
-	w.buf = line[:0]
-	if cap(w.buf) > keepBuffer {
-		w.buf = nil
 	}
 	return nil
 }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+)
+
+// Whatever the order in which lines come, they are written in that of their places; and what is left when some never come, too.
+func TestSequence(t *testing.T) {
+	const places = 3 * chunkSize
+	seed := rand.Uint64()
+	for _, missing := range []int{-1, 0, 5, places - 1} {
+		var got []string
+		s := newSequence(func(line []byte) error { got = append(got, string(line)); return nil })
+		for _, place := range rand.New(rand.NewPCG(seed, 1)).Perm(places) {
+			if place == missing {
+				continue
+			}
+			if err := s.put(place, []byte(fmt.Sprintf("%d\n", place))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if missing >= 0 && len(got) != missing {
+			t.Errorf("%d lines are out while %d is missing", len(got), missing)
+		}
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for place := range places {
+			if place != missing {
+				want = append(want, fmt.Sprintf("%d\n", place))
+			}
+		}
+		if strings.Join(got, "") != strings.Join(want, "") || s.held != 0 || len(s.chunks) != 0 {
+			t.Errorf("seed %d, %d missing: %d lines, %d held", seed, missing, len(got), s.held)
+		}
+	}
+}
+
+// The file is used again once nothing is held, so that it does not grow with the run.
+func TestSequenceFile(t *testing.T) {
+	s := newSequence(func([]byte) error { return nil })
+	defer s.close() //nolint:errcheck // looked at below
+	line := bytes.Repeat([]byte("x"), 1000)
+	for place := 0; place < 1000; place += 2 {
+		if err := s.put(place+1, line); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.put(place, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := s.file.Stat(); err != nil || info.Size() != 1000 || s.held != 0 {
+		t.Errorf("%d bytes, %d held, %v", info.Size(), s.held, err)
+	}
+}
+
+// The first answer is the last to come, and the output is in order all the same; gzip as well.
+func TestOrderInput(t *testing.T) {
+	const prompts = 40
+	for _, suffix := range []string{"", ".gz"} {
+		last := make(chan struct{})
+		api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+			if strings.HasPrefix(prompt, "Question 0:") {
+				<-last
+			}
+			if strings.HasPrefix(prompt, fmt.Sprintf("Question %d:", prompts-1)) {
+				close(last)
+			}
+			return false
+		})
+		r := newRun(t, api.baseURL(), prompts)
+		r.out += suffix
+		r.run(t, exitDone, "-order", "input", "-max-in-flight", "4")
+		r.verify(t, 0)
+		if suffix != "" {
+			continue
+		}
+		data, err := os.ReadFile(r.out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for line := range bytes.Lines(data) {
+			record, err := batchfile.ParseRecord(bytes.TrimSuffix(line, []byte("\n")))
+			if err != nil || record.CustomID != fmt.Sprintf("id-%d", n) {
+				t.Errorf("line %d is %s, %v", n, record.CustomID, err)
+			}
+			n++
+		}
+	}
+}
+
+// Requests that are the same are sent once; with auto, those of temperature 0.
+func TestDedupe(t *testing.T) {
+	input := ""
+	for n := range 30 {
+		temperature := n % 2 // every prompt three times
+		input += fmt.Sprintf(`{"custom_id":"id-%d","method":"POST","url":"/v1/chat/completions","body":{"model":"m","temperature":%d,"messages":[{"role":"user","content":"prompt %d"}]}}`+"\n", n, temperature, n%10)
+	}
+	for mode, sent := range map[string]int64{"off": 30, "auto": 5 + 15, "always": 10} {
+		api := serve(t, answers)
+		r := newRun(t, api.baseURL(), 0)
+		r.write(t, input)
+		r.run(t, exitDone, "-dedupe", mode, "-max-in-flight", "2")
+		api.mustHit(t, sent, sent)
+		r.verify(t, 0)
+		records := r.records(t)
+		for n := range 30 {
+			mustAnswer(t, records[fmt.Sprintf("id-%d", n)], fmt.Sprintf("prompt %d", n%10))
+		}
+		if got, want := summaryRow(r.stdout.String(), "of them shared"), fmt.Sprint(30-sent); got != want && sent < 30 {
+			t.Errorf("%s: shared %q, want %s", mode, got, want)
+		}
+	}
+}
+
+// A failure is not shared: the next of those that wait for the answer asks for itself.
+func TestDedupeFailure(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+		return n == 1 && refuse(w, 400, "invalid_value", "no")
+	})
+	r := newRun(t, api.baseURL(), 0)
+	for n := range 5 {
+		r.prompts[fmt.Sprintf("id-%d", n)] = "the same"
+	}
+	var lines strings.Builder
+	for n := range 5 {
+		lines.WriteString(batchLine(fmt.Sprintf("id-%d", n), "the same"))
+	}
+	r.write(t, lines.String())
+	r.run(t, exitSomeFailed, "-dedupe", "always")
+	r.verify(t, 0)
+	api.mustHit(t, 2, 2)
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": 4, "failed for good": 1, "requests": 2})
+}

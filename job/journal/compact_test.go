@@ -36,6 +36,7 @@ func TestCompact(t *testing.T) {
 	require.NoError(t, j.Close())
 	j = open(t, at, journal.Options{}.On(d))
 	assert.Equal(t, journal.Done, j.Status(0).State)
+	assert.Equal(t, "2", string(j.Meta()))
 	records, _ = j.Size()
 	assert.Equal(t, 4, records)
 	require.NoError(t, j.Close())

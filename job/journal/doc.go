@@ -68,6 +68,13 @@
 //
 // # Cost
 //
-// An item takes 14 bytes of memory, be there room up to the highest number: items should be numbered without large gaps. A record
-// is about 70 bytes on the disk and data, two for an item that is done at once.
+// An item takes 14 bytes of memory, be there room up to the highest number: items should be numbered without large gaps. Five million
+// are 70 MB, and 76 MB resident. A record is about 70 bytes on the disk and data, two for an item that is done at once. To record
+// an item costs little more than two writes, and allocates nothing; with Always, an fsync for each record, or a share in one.
+//
+// Open reads the whole file, some two million records a second. bbolt, which has its pages in order, resumes several times faster, and
+// records several times slower, save where many callers share an fsync or a transaction: there it is about even. These compare:
+//
+//	TOLLER_JOURNAL_LARGE=1 go test -run '^$' -bench . ./job/journal
+//	go run ./bench/journal
 package journal

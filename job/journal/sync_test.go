@@ -162,7 +162,7 @@ func TestGroupCommit(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.LessOrEqual(t, syncs.Load(), int32(2), "those who come first, and all others together")
+		assert.LessOrEqual(t, syncs.Load(), int32(2), "for those who come first, and for all others together")
 		assert.Equal(t, 50, took[time.Second]+took[2*time.Second])
 		assert.GreaterOrEqual(t, took[time.Second], 1)
 		assert.Zero(t, d.unsynced())

@@ -11,8 +11,8 @@ import (
 // MaxItem is the highest number that an item can have.
 const MaxItem = 1<<30 - 1
 
-// MaxData is the most bytes that the data of one record may have: 16 MiB.
-const MaxData = 16 << 20
+// MaxData is the most bytes that the data of one record may have: 64 MiB.
+const MaxData = 64 << 20
 
 // maxCount is where the counts of one item stop growing.
 const maxCount = math.MaxUint16

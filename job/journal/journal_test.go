@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown kind", journal.Entry{Kind: 99}, journal.ErrInvalid, "Kind(99)"},
 		{"not JSON", journal.Entry{Kind: journal.KindStart, Data: json.RawMessage(`{`)}, journal.ErrInvalid, `Entry.Data is "{"`},
 		{"empty data", journal.Entry{Kind: journal.KindStart, Data: json.RawMessage{}}, journal.ErrInvalid, "Entry.Data"},
-		{"much data", journal.Entry{Kind: journal.KindStart, Data: make([]byte, journal.MaxData+1)}, journal.ErrInvalid, "at most 16777216"},
+		{"much data", journal.Entry{Kind: journal.KindStart, Data: make([]byte, journal.MaxData+1)}, journal.ErrInvalid, "at most 67108864"},
 	} {
 		err := j.Append(c.entry)
 		assert.ErrorIs(t, err, c.want, c.name)

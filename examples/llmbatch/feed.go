@@ -86,7 +86,7 @@ func (b *batch) feed(ctx context.Context) {
 		if !ok {
 			return
 		}
-		if b.repeated(item) {
+		if b.settled(&item) || b.repeated(item) {
 			continue
 		}
 		before := len(b.queues[item.Model])
@@ -153,6 +153,7 @@ func (b *batch) next() (item batchfile.Item, ok bool) {
 	item, err := b.read.Next()
 	if err == nil && b.seen < b.src.sum.Items {
 		b.seen++
+		item.Hash = hashOf(&item)
 		return item, true
 	}
 	if err == nil || !errors.Is(err, io.EOF) || b.seen < b.src.sum.Items {

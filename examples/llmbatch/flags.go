@@ -45,7 +45,14 @@ type settings struct {
 	seed        uint64 // 0: a random one
 	progress    string
 	order       string // completion or input
-	dedupe      string // auto, always or off
+	journal     string // empty: nothing is recorded but the output
+	sync        string // always, interval or off
+
+	allowChanged bool
+	failInFlight bool
+	retryFailed  bool
+
+	dedupe string // auto, always or off
 
 	overwrite bool     // the demo's
 	command   []string // what was typed, without the program's name
@@ -56,7 +63,7 @@ func defaults() settings {
 	return settings{
 		out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", maxInFlight: 64, maxAttempts: 6, retryAmbiguous: 2,
 		throttleWait: 15 * time.Minute, timeout: 2 * time.Minute, connectTimeout: 10 * time.Second, idleTimeout: time.Minute,
-		maxResponse: 32 << 20, progress: "auto", order: "completion", dedupe: "off",
+		maxResponse: 32 << 20, progress: "auto", order: "completion", dedupe: "off", sync: "interval",
 	}
 }
 
@@ -177,10 +184,17 @@ func parseFlags(args []string) (settings, error) {
 	fs.StringVar(&s.progress, "progress", s.progress, "")
 	fs.StringVar(&s.order, "order", s.order, "")
 	fs.StringVar(&s.dedupe, "dedupe", s.dedupe, "")
+	inFlight := "retry"
+	fs.StringVar(&s.journal, "journal", s.journal, "")
+	fs.StringVar(&s.sync, "sync", s.sync, "")
+	fs.StringVar(&inFlight, "in-flight", inFlight, "")
+	fs.BoolVar(&s.allowChanged, "allow-changed", s.allowChanged, "")
+	fs.BoolVar(&s.retryFailed, "retry-failed", s.retryFailed, "")
 	if err := fs.parse(args); err != nil {
 		return s, err
 	}
-	if err := errors.Join(s.checkInput(fs.given), s.check(fs.given)); err != nil {
+	s.failInFlight = inFlight == "fail"
+	if err := errors.Join(s.checkInput(fs.given), s.check(fs.given), s.checkResume(inFlight)); err != nil {
 		return s, err
 	}
 	s.command = args
@@ -240,7 +254,7 @@ func (s *settings) checkInput(given map[string]bool) error {
 // check reports all that is wrong with the other flags.
 func (s *settings) check(given map[string]bool) error {
 	var f faults
-	f.note(s.out == "", "o", `""`, "a file that does not exist yet, or - for stdout")
+	f.note(s.out == "", "o", `""`, "a file, or - for stdout")
 	base, err := url.Parse(s.baseURL)
 	f.note(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "",
 		"base-url", fmt.Sprintf("%q", s.baseURL), "an http or https URL without ? or #, such as https://api.openai.com/v1")
@@ -263,11 +277,23 @@ func (s *settings) check(given map[string]bool) error {
 		of          []string
 	}{
 		{"progress", s.progress, []string{"auto", "plain", "json", "off"}}, {"order", s.order, []string{"completion", "input"}},
-		{"dedupe", s.dedupe, []string{"auto", "always", "off"}},
+		{"dedupe", s.dedupe, []string{"auto", "always", "off"}}, {"sync", s.sync, []string{"always", "interval", "off"}},
 	} {
 		f.note(!slices.Contains(choice.of, choice.value), choice.name, fmt.Sprintf("%q", choice.value), strings.Join(choice.of, ", "))
 	}
 	s.baseURL = strings.TrimSuffix(s.baseURL, "/")
+	return errors.Join(f...)
+}
+
+// checkResume reports all that is wrong with the flags about the journal, and fills in where that is.
+func (s *settings) checkResume(inFlight string) error {
+	var f faults
+	if s.journal == "" && s.out != "-" && s.out != "" {
+		s.journal = s.out + ".journal"
+	}
+	f.note(s.journal == "" && s.out == "-", "journal", "missing", "with -o -, the name of a file that says how far the run has come")
+	f.note(s.journal != "" && (s.journal == s.out || s.journal == s.in), "journal", fmt.Sprintf("%q", s.journal), "another file than those of -i and -o")
+	f.note(inFlight != "retry" && inFlight != "fail", "in-flight", fmt.Sprintf("%q", inFlight), "retry, fail")
 	return errors.Join(f...)
 }
 

@@ -152,6 +152,7 @@ func TestDefaults(t *testing.T) {
 		in: "prompts.jsonl", out: "results.jsonl", promptField: "prompt", baseURL: "https://api.openai.com/v1", keys: []credential{{"OPENAI_API_KEY", "k"}},
 		maxInFlight: 64, maxAttempts: 6, retryAmbiguous: 2, throttleWait: 15 * time.Minute, timeout: 2 * time.Minute, connectTimeout: 10 * time.Second,
 		idleTimeout: time.Minute, maxResponse: 32 << 20, progress: "auto", order: "completion", dedupe: "off", command: args,
+		journal: "results.jsonl.journal", sync: "interval",
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -159,7 +160,7 @@ func TestDefaults(t *testing.T) {
 	args = strings.Fields("-i - -o - -prompt-field q -base-url http://h:1/v1/ -model m -api-key-env OPENAI_API_KEY," + keyEnv + " -rpm 600 -burst 7 -rpd 8 " +
 		"-tpm 9 -itpm 10 -otpm 11 -max-in-flight 2 -max-attempts 3 -retry-ambiguous 0 -max-throttle-wait 1m -timeout 4s -connect-timeout 5s " +
 		"-idle-timeout 6s -deadline 7m -run-deadline 8h -price in=1,out=2,cached=0.5 -budget-usd 3 -budget-tokens 4 -strict -max-response-bytes 5 " +
-		"-seed 6 -order input -dedupe auto -set temperature=0 -set user=me -progress off")
+		"-seed 6 -order input -dedupe auto -set temperature=0 -set user=me -progress off -journal j -sync always -in-flight fail -retry-failed -allow-changed")
 	got, err = parseFlags(args)
 	want = settings{
 		in: "-", out: "-", promptField: "q", baseURL: "http://h:1/v1", model: "m", keys: []credential{{"OPENAI_API_KEY", "k"}, {keyEnv, "l"}},
@@ -168,6 +169,7 @@ func TestDefaults(t *testing.T) {
 		price: price{known: true, in: 1, cached: 0.5, out: 2}, budgetUSD: 3, budgetTokens: 4, strict: true, maxResponse: 5, seed: 6,
 		set:      []batchfile.Member{{Name: "temperature", Value: json.RawMessage("0")}, {Name: "user", Value: json.RawMessage(`"me"`)}},
 		progress: "off", order: "input", dedupe: "auto", command: args,
+		journal: "j", sync: "always", failInFlight: true, retryFailed: true, allowChanged: true,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -260,7 +262,7 @@ func TestLimits(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for name, text := range map[string]string{"llmbatch": help, "run": runHelp} {
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		if len(lines) > 45 {
+		if len(lines) > 52 {
 			t.Errorf("%s: %d lines", name, len(lines))
 		}
 		for n, line := range lines {

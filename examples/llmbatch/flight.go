@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
 	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/job/journal"
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
 )
@@ -60,10 +62,15 @@ func (f *flight) recall() bool { return f.state.CompareAndSwap(resting, recalled
 // job is the function of the flight's job: one attempt at the prompt.
 func (b *batch) job(f *flight) job.Func[chat.Answer] {
 	return func(ctx context.Context) (chat.Answer, error) {
+		b.sending.Add(1)
+		defer b.sending.Done()
 		if !f.begin() {
 			return chat.Answer{}, policy.Unbilled(policy.Neutral(errRecalled))
 		}
 		defer f.state.Store(resting)
+		if err := b.rec.begin(&f.item); err != nil {
+			return chat.Answer{}, b.unrecorded(err)
+		}
 		b.post(event{begun: f})
 		b.tally.begin(f)
 		sent := b.learner.send(f.lane.name, b.meter.costs(f.est))
@@ -77,8 +84,25 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 		if err == nil {
 			return answer, nil
 		}
+		if err := b.rec.failed(&f.item, maybeBilled(err)); err != nil {
+			return chat.Answer{}, b.unrecorded(err)
+		}
 		return answer, b.judge(f, err)
 	}
+}
+
+// unrecorded ends the run because something could not be recorded: nothing more may be sent. It returns what ends the attempt.
+func (b *batch) unrecorded(err error) error {
+	if !errors.Is(err, journal.ErrClosed) { // or the run has ended already
+		b.halt.ask(exitNotRecorded, err.Error())
+	}
+	return policy.Fatal(policy.Unbilled(policy.Neutral(fmt.Errorf("%w: %w", errNotRecorded, err))))
+}
+
+// maybeBilled reports whether nobody knows if an attempt that failed has cost something.
+func maybeBilled(err error) bool {
+	var refused *api.Error
+	return !errors.As(err, &refused) || refused.Billed == api.BilledMaybe
 }
 
 // judge says what the error of an attempt means to the prompt and its key.

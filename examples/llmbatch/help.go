@@ -19,8 +19,7 @@ exit: 0 all answered, 1 could not record, 2 some failed (each has its line),
 const runHelp = `usage: llmbatch [run] -i IN [flags]      (defaults in brackets; D is 30s, 2m, …)
   -i IN                 prompts: OpenAI Batch lines, bare bodies, objects with a
                         prompt field, or plain text; gzip by .gz; - is stdin
-  -o OUT                answers, a line each, a new file; - is stdout
-                        (results.jsonl)
+  -o OUT                answers, a line each; - is stdout (results.jsonl)
   -prompt-field NAME    where plain objects hold the prompt (prompt)
   -base-url URL         the API (https://api.openai.com/v1)
   -model M              for prompts that name none
@@ -46,7 +45,15 @@ trying again
 money
   -price in=P,out=P[,cached=P]  in US dollars for a million tokens
   -budget-usd X         pause before more would be spent; needs -price
-  -budget-tokens N      pause before more would be used
+  -budget-tokens N      pause before more would be used; both are of this run
+going on: the same command again, after whatever ended the run
+  -journal FILE         says how far the run has come (OUT.journal)
+  -sync WHEN            forces it to the disk, against power cuts: always,
+                        interval (of 1 s), off (interval)
+  -in-flight HOW        what a crash has cut off, and may be billed: retry, fail
+                        (retry)
+  -retry-failed         sends again what has failed for good
+  -allow-changed        runs lines that have changed, instead of refusing
 and
   -order HOW            of the output: completion, or input (completion)
   -dedupe HOW           identical requests share an answer: always, auto (if

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -8,5 +9,8 @@ import (
 
 // No test leaves a goroutine behind. Those that run before the first are of packages that start some when imported.
 func TestMain(m *testing.M) {
+	if os.Getenv(childCommand) != "" {
+		main() // which exits
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

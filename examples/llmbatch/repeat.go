@@ -123,7 +123,7 @@ func (b *batch) share(record batchfile.Record, err error, item batchfile.Item) {
 		return
 	}
 	record.CustomID, record.ID = item.ID, ""
-	if b.write(item.Index, record) {
+	if b.write(&item, record, true) {
 		b.tally.shared(record)
 	}
 }

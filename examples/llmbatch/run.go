@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/toller-go/toller/dispatcher"
@@ -57,11 +58,13 @@ type batch struct {
 	meter   *meter
 	learner *learner
 	out     *batchfile.Writer
+	rec     *recorder // nil: nothing is recorded but the output
 	tally   tally
 	halt    halt
-	live    bool          // a display owns the terminal: say nothing besides
-	events  chan event    // what the loop is told
-	over    chan struct{} // closed when the loop is
+	live    bool           // a display owns the terminal: say nothing besides
+	sending sync.WaitGroup // attempts
+	events  chan event     // what the loop is told
+	over    chan struct{}  // closed when the loop is
 
 	// Of the loop.
 	ring    *keyring
@@ -98,32 +101,67 @@ func open(s settings, src *source, con console) (*batch, error) {
 		_ = read.Close()
 		return nil, err
 	}
-	create := batchfile.Create
-	if s.overwrite {
-		create = batchfile.Overwrite
-	}
-	if s.out == "-" {
-		b.out = batchfile.NewWriter(con.out, "stdout")
-	} else if b.out, err = create(s.out); err != nil {
-		_ = d.Close(context.Background()) // it has no jobs
-		_ = read.Close()
-		if !errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("-o cannot be written: %w; allowed: a file that does not exist yet, in a directory that does", err)
-		}
-		return nil, err
-	}
 	b.d, b.read = d, read
 	b.learner = newLearner(d, b.meter.limits)
 	b.client = chat.New(chat.Config{
 		BaseURL: s.baseURL, Connections: s.maxInFlight, ConnectTimeout: s.connectTimeout, IdleTimeout: s.idleTimeout, MaxResponse: s.maxResponse,
 	})
 	b.repeats = newRepeats(s.dedupe)
-	if s.order == "input" {
-		b.seq = newSequence(b.out.WriteLine)
-	}
 	b.tally.price = s.price
 	b.tally.start(src.sum.Items)
+	if err := b.openRecords(); err != nil {
+		_ = d.Close(context.Background()) // it has no jobs
+		_ = read.Close()
+		return nil, err
+	}
+	if text := b.before(); text != "" {
+		con.say("llmbatch: %s", text)
+	}
 	return b, nil
+}
+
+// openRecords opens the journal and the output, and brings the output to where the journal is.
+func (b *batch) openRecords() (err error) {
+	if b.rec, err = openRecorder(&b.settings); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			if b.out != nil {
+				_ = b.out.Close()
+			}
+			b.rec.abandon()
+		}
+	}()
+	if err := b.compareInput(); err != nil {
+		return err
+	}
+	if err := b.openOutput(); err != nil {
+		return err
+	}
+	if b.order == "input" {
+		b.seq = newSequence(b.out.WriteLine)
+	}
+	return b.restore()
+}
+
+// openOutput opens the output: a new one, or one that takes the place of an earlier run's.
+func (b *batch) openOutput() (err error) {
+	create := batchfile.Create
+	switch {
+	case b.settings.out == "-":
+		b.out = batchfile.NewWriter(b.con.out, "stdout")
+		return nil
+	case b.overwrite:
+		create = batchfile.Overwrite
+	case b.rec != nil && b.rec.resumes:
+		create = batchfile.Replace
+	}
+	b.out, err = create(b.settings.out)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("-o cannot be written: %w; allowed: a file in a directory that exists", err)
+	}
+	return err
 }
 
 // retry is how an attempt that failed is followed by others.
@@ -148,6 +186,7 @@ func (b *batch) answerAll(signals <-chan os.Signal) int {
 	}
 	_ = b.d.Stop(ctx) // nothing is left but what a failed record leaves behind, and ctx bounds that
 	b.client.Close()
+	b.awaitAttempts()
 	b.src.close()
 	b.repeats.close()
 	if b.seq != nil {
@@ -155,11 +194,28 @@ func (b *batch) answerAll(signals <-chan os.Signal) int {
 			b.halt.ask(exitNotRecorded, err.Error())
 		}
 	}
-	if err := b.out.Close(); err != nil {
+	if err := errors.Join(b.out.Close(), b.rec.close()); err != nil {
 		b.halt.ask(exitNotRecorded, err.Error())
 	}
 	return b.tally.exitCode(&b.halt)
 }
+
+// awaitAttempts waits for attempts that were given up, so that it is recorded that they may have been billed: they end soon. Those that
+// don't stay on record as under way, which comes to the same.
+func (b *batch) awaitAttempts() {
+	ended := make(chan struct{})
+	go func() {
+		b.sending.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(givenUpEnds):
+	}
+}
+
+// givenUpEnds is how long a request that was given up may take to end.
+const givenUpEnds = 500 * time.Millisecond
 
 // stop ends the run for everybody's sake: what is under way is finished, the rest stays as it is.
 func (b *batch) stop(code int, why string) {
@@ -183,24 +239,47 @@ func (b *batch) settle(f *flight, answer chat.Answer, err error) {
 // record writes the line of a prompt, and those of others that wait for the same answer.
 func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
 	record := recordOf(item, answer, err)
-	if b.write(item.Index, record) {
-		b.tally.recorded(record, b.flaw(answer, err), err)
+	if b.finish(item, record, b.flaw(answer, err), err) {
 		b.led(item, &record)
 	}
 }
 
-// write writes a line, and reports whether that went well.
-func (b *batch) write(place int, record batchfile.Record) bool {
-	var err error
-	if b.seq == nil {
-		err = b.out.Write(record)
-	} else if b.built, err = batchfile.AppendRecord(b.built[:0], record); err == nil {
-		err = b.seq.put(place, b.built)
+// finish writes the line of a prompt and counts it. It reports whether that went well.
+func (b *batch) finish(item batchfile.Item, record batchfile.Record, flaw string, err error) bool {
+	if !b.write(&item, record, flaw == "" && record.Succeeded()) {
+		return false
+	}
+	b.tally.recorded(record, flaw, err)
+	return true
+}
+
+// write writes a line, first to the journal, and reports whether that went well.
+func (b *batch) write(item *batchfile.Item, record batchfile.Record, answered bool) bool {
+	line, err := batchfile.AppendRecord(b.built[:0], record)
+	if err == nil {
+		err = b.rec.end(item, line, answered)
+	}
+	if err == nil {
+		err = b.put(item.Index, line)
+	}
+	if b.built = line; cap(line) > keptLine {
+		b.built = nil
 	}
 	if err != nil {
 		b.halt.ask(exitNotRecorded, err.Error())
 	}
 	return err == nil
+}
+
+// keptLine is the largest buffer that is kept for the next line.
+const keptLine = 1 << 20
+
+// put writes a line to the output, in its place if there is an order.
+func (b *batch) put(place int, line []byte) error {
+	if b.seq != nil {
+		return b.seq.put(place, line)
+	}
+	return b.out.WriteLine(line)
 }
 
 // flaw is what -strict has against an answer; empty for nothing.
@@ -219,7 +298,7 @@ func (b *batch) flaw(answer chat.Answer, err error) string {
 
 // pending reports whether a prompt was given up because the run ends, and not for its own sake.
 func pending(err error) bool {
-	for _, reason := range []error{job.ErrNotStarted, job.ErrAborted, job.ErrCanceled, dispatcher.ErrClosed} {
+	for _, reason := range []error{job.ErrNotStarted, job.ErrAborted, job.ErrCanceled, dispatcher.ErrClosed, errNotRecorded} {
 		if errors.Is(err, reason) {
 			return true
 		}

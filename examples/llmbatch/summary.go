@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -31,21 +31,34 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 		}
 	}
 	if code == exitNotRecorded || code == exitPaused || code == exitInterrupted {
-		b.con.say("llmbatch: a run cannot be continued yet: %s", b.anew())
+		b.con.say("llmbatch: %s", b.howToGoOn())
 	}
 	return code
 }
 
-// anew says how to begin anew. An output that holds nothing is removed, so that the same command can be given again.
-func (b *batch) anew() string {
-	switch {
-	case b.settings.out == "-" || b.overwrite:
-		return "the same command starts over"
-	case b.tally.now().finished() == 0 && os.Remove(b.settings.out) == nil:
-		return "the same command starts over, since nothing was answered"
-	default:
-		return fmt.Sprintf("a new one starts over, with another -o, or once %s is removed", b.settings.out)
+// howToGoOn says how to go on, by the same command.
+func (b *batch) howToGoOn() string {
+	if b.rec == nil {
+		return "the demo starts over"
 	}
+	words := []string{"llmbatch"}
+	for _, word := range b.command {
+		words = append(words, shellWord(word))
+	}
+	again := "go on with: " + strings.Join(words, " ")
+	if b.settings.in == "-" {
+		again += ", and the same input"
+	}
+	return again
+}
+
+// shellWord writes a word as a shell takes it.
+func shellWord(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
@@ -65,6 +78,9 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 	}
 	row("prompts", c.Prompts, l.Prompts)
 	row("answered", c.Answered, l.Completed)
+	if c.Before > 0 {
+		row("done before", c.Before, "")
+	}
 	if c.Shared > 0 {
 		row("of them shared", c.Shared, "")
 	}

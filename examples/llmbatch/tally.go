@@ -10,6 +10,7 @@ import (
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
+	"github.com/toller-go/toller/job/journal"
 	"github.com/toller-go/toller/policy/api"
 )
 
@@ -57,6 +58,7 @@ type counts struct {
 	Shared   int `json:"shared"` // of the answered, those that share the answer to another prompt
 	Failed   int `json:"failed"` // each has its line
 	Left     int `json:"left"`   // have no line yet
+	Before   int `json:"before"` // of the answered and the failed, those of earlier runs
 
 	Requests         int     `json:"requests"`  // attempts that have ended
 	Retries          int     `json:"retries"`   // of them, all but the first of each prompt
@@ -77,6 +79,13 @@ func (t *tally) start(prompts int) {
 	defer t.mu.Unlock()
 	t.counts = counts{Prompts: prompts, started: time.Now()}
 	t.under = make(map[*flight]time.Time)
+}
+
+// resume takes in what earlier runs have done.
+func (t *tally) resume(found journal.Counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Answered, t.counts.Failed, t.counts.Before = found.Done, found.Failed, found.Done+found.Failed
 }
 
 // begin notes that an attempt goes out.
@@ -107,7 +116,7 @@ func (t *tally) end(f *flight, answer chat.Answer, err error) {
 		return
 	}
 	t.last = err.Error()
-	if refused == nil || refused.Billed == api.BilledMaybe {
+	if maybeBilled(err) {
 		t.counts.MaybeBilled++
 	}
 	if refused != nil && refused.Class == api.Throttled {
@@ -202,10 +211,10 @@ func (c counts) elapsed() time.Duration { return time.Since(c.started) }
 
 // remaining is how long the run will still take if it goes on as before; negative while nobody can tell.
 func (c counts) remaining() time.Duration {
-	if c.finished() == 0 {
+	if c.finished() == c.Before {
 		return -1
 	}
-	each := float64(c.elapsed()) / float64(c.finished())
+	each := float64(c.elapsed()) / float64(c.finished()-c.Before)
 	return time.Duration(each * float64(c.Prompts-c.finished()))
 }
 

@@ -130,7 +130,7 @@ type ExistsError struct {
 
 // Error says how to go on.
 func (e *ExistsError) Error() string {
-	return e.Path + " exists already and is not overwritten; remove it, or choose another output with -o"
+	return e.Path + " exists already, without a journal to go on by, and is not overwritten; remove it, or choose another output with -o"
 }
 
 // Unwrap gives fs.ErrExist.

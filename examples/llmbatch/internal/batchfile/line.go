@@ -50,6 +50,7 @@ type Item struct {
 	Prompt string          // the text, for FormPrompt and FormText; a body's messages are not taken apart
 	Body   json.RawMessage // what to post: the file's own bytes, but for a model that was put in or a body built around a prompt
 	Form   Form            // how the line is written; 0 with Options.IDsOnly
+	Hash   uint64          // of what is sent and its id, for whoever remembers items; the Reader leaves it 0
 }
 
 // lineID is the id of a line that brings none.

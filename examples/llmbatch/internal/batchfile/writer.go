@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Writer writes an output, one line a record. It belongs to one goroutine at a time.
@@ -21,6 +22,7 @@ type Writer struct {
 	keep   bool         // file is not ours to close
 	buf    []byte       // the line being built
 	good   int64        // bytes of whole lines in an uncompressed regular file; -1 where that is not known
+	temp   string       // where the file is until Publish; empty once it is in its place
 	failed error        // the first error of writing; nothing is written after it
 	closed bool
 }
@@ -64,6 +66,36 @@ func create(path string, how int) (*Writer, error) {
 		w.good = 0
 	}
 	return w, nil
+}
+
+// Replace creates an output beside path, which takes the place of path, be there a file or none, with Publish.
+func Replace(path string) (*Writer, error) {
+	w, err := create(temporary(path), os.O_TRUNC)
+	if err == nil {
+		w.name, w.temp = path, w.name
+	}
+	return w, err
+}
+
+// temporary is the name that an output has before it takes its own. It ends in the same way, for that says whether it is compressed.
+func temporary(path string) string {
+	dir, name := filepath.Split(path)
+	return filepath.Join(dir, ".part-"+name)
+}
+
+// Publish gives an output that Replace has created its name. It has what was written so far, then, and never less.
+func (w *Writer) Publish() error {
+	if w.temp == "" {
+		return nil
+	}
+	if err := w.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(w.temp, w.name); err != nil {
+		return w.fail(err)
+	}
+	w.temp = ""
+	return nil
 }
 
 // NewWriter writes to out, and calls it name in errors. Close does not close out, but syncs it if it is a file.
@@ -145,6 +177,9 @@ func (w *Writer) Close() error {
 	}
 	if cerr := w.file.Close(); err == nil {
 		err = w.wrap(cerr)
+	}
+	if w.temp != "" {
+		_ = os.Remove(w.temp) // it has never become the output
 	}
 	return err
 }

@@ -117,7 +117,7 @@ func TestWriterFiles(t *testing.T) {
 		before := readFile(t, path)
 		_, err := Create(path)
 		var exists *ExistsError
-		text := path + " exists already and is not overwritten; remove it, or choose another output with -o"
+		text := path + " exists already, without a journal to go on by, and is not overwritten; remove it, or choose another output with -o"
 		if !errors.Is(err, fs.ErrExist) || !errors.As(err, &exists) || err.Error() != text || readFile(t, path) != before {
 			t.Errorf("an output that exists: %v", err)
 		}

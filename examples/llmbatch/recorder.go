@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/job/journal"
+)
+
+// errNotRecorded ends an attempt that could not be recorded, and so is not sent.
+var errNotRecorded = errors.New("could not be recorded")
+
+// recorder is the journal of a run: what was begun, before it is sent, and what was answered, with the line of the output, before that
+// is written. So the output can be made anew from it, whatever became of the output. A nil recorder, the demo's, records nothing.
+type recorder struct {
+	*journal.Journal
+	found   journal.Counts // when the run began
+	resumes bool           // there was a journal
+	resets  bool           // and it takes things back
+}
+
+// openRecorder opens the journal of an output, and locks it against others.
+func openRecorder(s *settings) (*recorder, error) {
+	if s.journal == "" {
+		return nil, nil
+	}
+	r := &recorder{}
+	opt := journal.Options{Every: time.Second, Replay: func(record journal.Record) error {
+		r.resets = r.resets || record.Kind == journal.KindReset
+		return nil
+	}}
+	switch s.sync {
+	case "always":
+		opt.Sync = journal.Always
+	case "off":
+		opt.Sync = journal.Off
+	}
+	var err error
+	if r.Journal, err = journal.Open(s.journal, opt); err != nil {
+		if errors.Is(err, journal.ErrLocked) {
+			err = fmt.Errorf("another process is at this output: %w", err)
+		}
+		return nil, err
+	}
+	r.resumes, r.found = !r.Report().Created, r.Counts()
+	if err := r.claim(s.out); err != nil {
+		r.abandon()
+		return nil, err
+	}
+	return r, nil
+}
+
+// claim refuses an output that exists and is not this journal's.
+func (r *recorder) claim(out string) error {
+	if r.resumes || out == "-" {
+		return nil
+	}
+	switch _, err := os.Stat(out); {
+	case err == nil:
+		return &batchfile.ExistsError{Path: out}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	default:
+		return err
+	}
+}
+
+// abandon closes the journal of a run that does not begin. One that has just been made goes.
+func (r *recorder) abandon() {
+	if r == nil {
+		return
+	}
+	if !r.resumes {
+		_ = os.Remove(r.Path()) // it holds nothing
+	}
+	_ = r.Close()
+}
+
+// status is what is on record of a prompt.
+func (r *recorder) status(item int) journal.Status {
+	if r == nil {
+		return journal.Status{}
+	}
+	return r.Status(item)
+}
+
+// begin records that a prompt is about to be sent. It must not be, if that fails.
+func (r *recorder) begin(item *batchfile.Item) error {
+	if r == nil {
+		return nil
+	}
+	return r.Start(item.Index, item.Hash, nil)
+}
+
+// failed records that an attempt has had no answer, and whether it may have been billed.
+func (r *recorder) failed(item *batchfile.Item, maybeBilled bool) error {
+	if r == nil {
+		return nil
+	}
+	return r.Append(journal.Entry{Kind: journal.KindRetry, Item: item.Index, Ambiguous: maybeBilled})
+}
+
+// end records what became of a prompt, by its line of the output. To have failed for good is no final word: see -retry-failed.
+func (r *recorder) end(item *batchfile.Item, line []byte, answered bool) error {
+	if r == nil {
+		return nil
+	}
+	kind := journal.KindFailed
+	if answered {
+		kind = journal.KindDone
+	}
+	return r.Append(journal.Entry{Kind: kind, Item: item.Index, Hash: item.Hash, Data: bytes.TrimSuffix(line, []byte("\n"))})
+}
+
+// lines calls write with the line of each prompt that is on record as answered or, if so wished, as failed for good, in the order in
+// which they became so.
+func (r *recorder) lines(failed bool, write func(item int, line []byte) error) error {
+	if r.resets {
+		if err := r.Compact(); err != nil { // or a prompt could have had the same status twice, with another line
+			return err
+		}
+	}
+	f, err := os.Open(r.Path())
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	_, err = journal.Scan(f, func(record journal.Record) error {
+		final := record.Kind == journal.KindDone || record.Kind == journal.KindFailed && failed
+		if !final || record.Status != r.Status(record.Item) {
+			return nil
+		}
+		return write(record.Item, append(json.RawMessage(nil), append(record.Data, '\n')...))
+	})
+	return err
+}
+
+// close closes the journal.
+func (r *recorder) close() error {
+	if r == nil {
+		return nil
+	}
+	return r.Close()
+}

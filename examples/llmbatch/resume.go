@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/job/journal"
+)
+
+// hashOf tells an item from another one, or from itself with another prompt, model or parameter.
+func hashOf(item *batchfile.Item) uint64 {
+	return journal.Hash([]byte(item.ID), []byte{0}, []byte(item.URL), []byte{0}, item.Body)
+}
+
+// compareInput compares the input with what is on record of it. What has changed is refused, or taken back so that it is run anew.
+func (b *batch) compareInput() error {
+	if b.rec == nil || !b.rec.resumes {
+		return nil
+	}
+	read, err := b.src.open(true)
+	if err != nil {
+		return err
+	}
+	defer read.Close() //nolint:errcheck // it was only read
+	var changed []int
+	first := ""
+	for n := 0; ; n++ {
+		item, err := read.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if b.rec.status(n).Changed(hashOf(&item)) {
+			if changed = append(changed, n); first == "" {
+				first = fmt.Sprintf("line %d (%s)", item.Line, item.ID)
+			}
+		}
+	}
+	for n := range b.rec.All() {
+		if n >= b.src.sum.Items {
+			if changed = append(changed, n); first == "" {
+				first = fmt.Sprintf("item %d, which is missing", n+1)
+			}
+		}
+	}
+	return b.takeBack(changed, first)
+}
+
+// takeBack takes back what is on record of prompts that have changed, if that is wanted.
+func (b *batch) takeBack(changed []int, first string) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	if !b.allowChanged {
+		return fmt.Errorf("the input is not what it was when this run began: %d of %d prompts have changed, the first is %s; allowed: "+
+			"the same input and the same -set, -model and -prompt-field, or -allow-changed, which runs what has changed anew",
+			len(changed), b.src.sum.Items, first)
+	}
+	for _, n := range changed {
+		if err := b.rec.Reset(n); err != nil {
+			return err
+		}
+	}
+	b.rec.resets = true
+	b.rec.found = b.rec.Counts()
+	return nil
+}
+
+// restore makes the output anew from what is on record.
+func (b *batch) restore() error {
+	if b.rec == nil || !b.rec.resumes {
+		return nil
+	}
+	if err := b.rec.lines(!b.retryFailed, b.put); err != nil {
+		return err
+	}
+	if err := b.out.Publish(); err != nil {
+		return err
+	}
+	found := b.rec.found
+	if b.retryFailed {
+		found.Failed = 0
+	}
+	b.tally.resume(found)
+	return nil
+}
+
+// settled reports whether a prompt that has been read needs no answer any more: because it has one, or has failed for good, or may
+// have been billed and is not to be sent again.
+func (b *batch) settled(item *batchfile.Item) bool {
+	switch b.rec.status(item.Index).State {
+	case journal.Done:
+		return true
+	case journal.Failed:
+		return !b.retryFailed
+	case journal.InFlight:
+		if !b.failInFlight {
+			return false
+		}
+		b.finish(*item, batchfile.Record{CustomID: item.ID, Error: &batchfile.Failure{
+			Code: "maybe_billed", Message: "it was under way when an earlier run was cut off, and may have been billed (-in-flight fail)",
+		}}, "", errCutOff)
+		return true
+	default:
+		return false
+	}
+}
+
+// errCutOff is why a prompt has failed that was under way when an earlier run was cut off.
+var errCutOff = errors.New("it was under way when an earlier run was cut off, and may have been billed")
+
+// before says what was found of earlier runs; empty if there was none.
+func (b *batch) before() string {
+	if b.rec == nil || !b.rec.resumes {
+		return ""
+	}
+	f := b.rec.found
+	text := fmt.Sprintf("going on by %s: %d of %d prompts are answered, %d have failed for good", b.rec.Path(), f.Done, b.src.sum.Items, f.Failed)
+	if f.InFlight > 0 {
+		what := "sent again (-in-flight fail does not)"
+		if b.failInFlight {
+			what = "given up"
+		}
+		text += fmt.Sprintf("; %d were under way when it was cut off, may have been billed, and are %s", f.InFlight, what)
+	}
+	return text
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/job/journal"
+)
+
+// pausing is an API that refuses the key once it has answered so many requests, until it is paid.
+type pausing struct {
+	mu       sync.Mutex
+	left     int
+	answered map[string]int // by prompt
+}
+
+func (p *pausing) judge(w http.ResponseWriter, _ *http.Request, _ int, prompt string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left == 0 {
+		return refuse(w, http.StatusPaymentRequired, "insufficient_quota", "You exceeded your current quota")
+	}
+	p.left--
+	p.answered[prompt]++
+	return false
+}
+
+func (p *pausing) pay(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = n
+}
+
+// again is the same command once more, with a screen of its own.
+func (r *batchRun) again(t *testing.T, code int, more ...string) {
+	t.Helper()
+	r.stdout, r.stderr = newScreen(), newScreen()
+	r.run(t, code, more...)
+}
+
+// A run that pauses goes on with the same command, however often: what is answered is not sent again, and the output has each prompt
+// once in the end, in the order of the input if that is wanted, and compressed as well.
+func TestResume(t *testing.T) {
+	const prompts = 30
+	for _, flags := range [][]string{{}, {"-order", "input"}, {"-dedupe", "always"}} {
+		for _, suffix := range []string{"", ".gz"} {
+			t.Run(fmt.Sprint(flags, suffix), func(t *testing.T) {
+				p := &pausing{answered: make(map[string]int)}
+				api := serve(t, p.judge)
+				r := newRun(t, api.baseURL(), prompts)
+				r.out += suffix
+				flags := append([]string{"-max-in-flight", "3"}, flags...)
+				for done := 10; done < prompts; done += 10 {
+					p.pay(10)
+					r.again(t, exitPaused, flags...)
+					mustSum(t, r.stdout.String(), map[string]int64{"prompts": prompts, "answered": int64(done), "left": int64(prompts - done)})
+					if !strings.Contains(r.stderr.String(), "go on with: llmbatch ") {
+						t.Errorf("how to go on is not said:\n%s", r.stderr)
+					}
+				}
+				p.pay(10)
+				r.again(t, exitDone, flags...)
+				if words := "20 of 30 prompts are answered, 0 have failed for good"; !strings.Contains(r.stderr.String(), words) {
+					t.Errorf("%q is not said:\n%s", words, r.stderr)
+				}
+				r.verify(t, 0)
+				for prompt, n := range p.answered {
+					if n != 1 {
+						t.Errorf("%q was answered %d times", prompt, n)
+					}
+				}
+				hits := api.hits.Load()
+				r.again(t, exitDone, flags...) // nothing is left
+				api.mustHit(t, hits, hits)
+				r.verify(t, 0)
+				if suffix == "" {
+					mustBeInOrder(t, r, len(flags) > 2 && flags[2] == "-order")
+				}
+			})
+		}
+	}
+}
+
+// mustBeInOrder checks the answers, and their order if there is one.
+func mustBeInOrder(t *testing.T, r *batchRun, order bool) {
+	t.Helper()
+	data, err := os.ReadFile(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		record, err := batchfile.ParseRecord([]byte(strings.TrimSuffix(line, "\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAnswer(t, record, r.prompts[record.CustomID])
+		if order && record.CustomID != fmt.Sprintf("id-%d", n) {
+			t.Errorf("line %d is %s", n, record.CustomID)
+		}
+		n++
+	}
+}
+
+// The output is made anew from the journal, whatever has become of it: torn, edited or gone.
+func TestOutputIsMadeAnew(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 5)
+	r.run(t, exitDone)
+	want := r.records(t)
+	for name, spoil := range map[string]func() error{
+		"gone":  func() error { return os.Remove(r.out) },
+		"torn":  func() error { return os.Truncate(r.out, 100) },
+		"other": func() error { return os.WriteFile(r.out, []byte("something else\n"), 0o600) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		r.again(t, exitDone)
+		if got := r.records(t); len(got) != len(want) {
+			t.Errorf("%s: %d lines", name, len(got))
+		}
+		r.verify(t, 0)
+	}
+	api.mustHit(t, 5, 5)
+}
+
+// What has failed for good stays so, until it is to be tried again; then its new line takes the place of the old one.
+func TestRetryFailed(t *testing.T) {
+	bad := true
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, prompt string) bool {
+		return bad && strings.HasPrefix(prompt, "Question 2") && refuse(w, 400, "invalid_value", "no")
+	})
+	r := newRun(t, api.baseURL(), 5)
+	r.run(t, exitSomeFailed)
+	bad = false
+	r.again(t, exitSomeFailed)
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": 4, "failed for good": 1})
+	api.mustHit(t, 5, 5)
+	r.again(t, exitDone, "-retry-failed")
+	api.mustHit(t, 6, 6)
+	r.verify(t, 0)
+	mustAnswer(t, r.records(t)["id-2"], r.prompts["id-2"])
+}
+
+// An input that has changed is refused before anything is sent, or what has changed is run anew, as is wanted.
+func TestChangedInput(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 4)
+	r.run(t, exitDone)
+	var lines strings.Builder
+	r.prompts = make(map[string]string)
+	for n, prompt := range []string{"Question 0: what is it that <b>ärger</b> & \"quotes\" make?", "another", "Question 2: what is it that <b>ärger</b> & \"quotes\" make?"} {
+		r.add(&lines, fmt.Sprintf("id-%d", n), prompt)
+	}
+	r.write(t, lines.String())
+	r.again(t, exitUsage)
+	for _, words := range []string{"2 of 3 prompts have changed, the first is line 2 (id-1)", "-allow-changed"} {
+		if !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+	}
+	api.mustHit(t, 4, 4)
+	r.again(t, exitDone, "-allow-changed")
+	api.mustHit(t, 5, 5)
+	r.verify(t, 0)
+	for id, record := range r.records(t) {
+		mustAnswer(t, record, r.prompts[id])
+	}
+	r.again(t, exitUsage, "-set", "seed=1") // what would be sent is another
+}
+
+// What was under way when a run was cut off is sent again, or given up as maybe billed.
+func TestInFlightAtACrash(t *testing.T) {
+	for how, code := range map[string]int{"retry": exitDone, "fail": exitSomeFailed} {
+		api := serve(t, answers)
+		r := newRun(t, api.baseURL(), 3)
+		j, err := journal.Open(r.out+".journal", journal.Options{})
+		if err == nil {
+			err = errors.Join(j.Start(1, 0, nil), j.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.run(t, code, "-in-flight", how)
+		r.verify(t, 0)
+		if words := "1 were under way when it was cut off"; !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+		record := r.records(t)["id-1"]
+		if how == "retry" {
+			mustAnswer(t, record, r.prompts["id-1"])
+		} else if record.Error == nil || record.Error.Code != "maybe_billed" {
+			t.Errorf("%+v", record)
+		}
+		api.mustHit(t, int64(3-code/2), int64(3-code/2)) // exit code 2: one was given up
+	}
+}
+
+// A second process at the same output is refused, and so are files that are in each other's way.
+func TestOneProcessAnOutput(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	j, err := journal.Open(r.out+".journal", journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run(t, exitUsage)
+	if words := "another process is at this output"; !strings.Contains(r.stderr.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stderr)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for says, flags := range map[string][]string{
+		"-journal is missing; allowed: with -o -": {"-o", "-"},
+		"another file than those of -i and -o":    {"-journal", r.out},
+		"-sync is \"never\"; allowed: always":     {"-sync", "never"},
+		"-in-flight is \"drop\"; allowed: retry":  {"-in-flight", "drop"},
+	} {
+		r.again(t, exitUsage, flags...)
+		if !strings.Contains(r.stderr.String(), says) {
+			t.Errorf("%q is not said:\n%s", says, r.stderr)
+		}
+	}
+	api.mustHit(t, 0, 0)
+	if _, err := os.Stat(r.out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is an output: %v", err)
+	}
+}
+
+// The words of how to go on are what a shell needs.
+func TestShellWord(t *testing.T) {
+	for word, want := range map[string]string{"-rpm": "-rpm", "a b": "'a b'", "": "''", "it's": `'it'\''s'`, "in=1,out=2": "in=1,out=2", "$x": "'$x'"} {
+		if got := shellWord(word); got != want {
+			t.Errorf("%q: got %s, want %s", word, got, want)
+		}
+	}
+}

@@ -51,6 +51,10 @@ func randomCore(r *rand.Rand) coreSpec {
 	if !oneIn(r, 3) {
 		c.breaker = randomBreaker(r)
 	}
+	if oneIn(r, 4) { // where outages come and go, and recovery takes a while
+		c.workers, c.keyWorkers, c.breaker = 20, 0, randomBreaker(r)
+		c.breaker.recovery, c.breaker.successes = 100*time.Millisecond, 1
+	}
 	return c
 }
 

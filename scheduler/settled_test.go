@@ -1,0 +1,35 @@
+package scheduler_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
+)
+
+// TestSettledTellsHowManyAttemptsCounted: S-R1, S-R12: the end of a job that has used up its attempts says how many of them counted,
+// throttles not among them.
+func TestSettledTellsHowManyAttemptsCounted(t *testing.T) {
+	core := scheduler.New(scheduler.Config{Workers: 1, Retry: policy.Retry{MaxAttempts: 3, Delay: 1, Backoff: 1, Jitter: policy.NoJitter}})
+	e := &scheduler.Entry{Key: "k"}
+	core.Submit(0, e)
+	now := policy.Time(0)
+	for _, out := range []policy.Outcome{
+		{Verdict: policy.VerdictFailure, Retry: true},
+		{Verdict: policy.VerdictNeutral, Retry: true, Throttled: true, Hinted: true},
+		{Verdict: policy.VerdictFailure, Retry: true},
+		{Verdict: policy.VerdictFailure, Retry: true},
+	} {
+		for core.Effects(); e.State() != scheduler.Running; core.Effects() {
+			now = core.NextWake()
+			core.Advance(now)
+		}
+		core.Done(now, e, e.Runs(), out)
+	}
+	effects := core.Effects()
+	require.NotEmpty(t, effects)
+	require.Equal(t, scheduler.Effect{Kind: scheduler.Settle, Entry: e, Reason: scheduler.AttemptsUsedUp, Attempt: 3}, effects[0])
+	require.Equal(t, 4, e.Runs())
+}

@@ -138,8 +138,7 @@ func within(try func() bool, span time.Duration) finding {
 var rejectedUse = defect{
 	name: "permits used up by calls that another gate rejects", rule: "A2", peer: failsafeGo,
 	setup: "A limit of 10 a minute around an open circuit: ten calls are rejected by it; then the circuit closes, and ten calls are made.",
-	avoid: "The breaker outside of the limiter: then a call that the limiter rejects has passed the breaker's gate, and takes up a half-open " +
-		"probe for nothing.",
+	avoid: "The breaker outside of the limiter, and told by HandleIf that the limiter's ErrExceeded is no failure.",
 	peers: func(t *testing.T) finding {
 		limiter := ratelimiter.NewBursty[any](10, time.Minute)
 		breaker := circuitbreaker.NewWithDefaults[any]()

@@ -4,7 +4,8 @@ package oracle
 func (j *Judge) start(i int) {
 	b := &j.jobs[i]
 	l := j.lanes[b.Key]
-	who := j.cfg.Number<<48 | i<<20 | (b.runs + 1)
+	j.starts++ // an attempt that never ran and the one that takes its number are two
+	who := j.cfg.Number<<48 | j.starts
 	switch {
 	case j.fault != nil:
 		return

@@ -21,6 +21,7 @@ type Judge struct {
 	groups           []int // attempts in flight
 	awaits           []pair
 	arrivals         int
+	starts           int
 
 	// Watch, when set, is told of all that happens.
 	Watch func(Sight)

@@ -102,7 +102,7 @@ func (f *fill) apply(c *change) {
 		if after := f.level.sub(wideOf(c.amount)); c.amount <= 0 || f.debt == 0 {
 			f.level = after.min(wideOf(f.burst))
 		} else {
-			f.level = after.max(f.level.min(wideOf(-f.debt)))
+			f.level = after.max(f.level.min(wideOf(-f.debt).add(wide{0, denominator - 1}))) // likewise
 		}
 	case rateSet:
 		f.rate = c.rate
@@ -200,6 +200,9 @@ func (b *bucket) land() {
 // settle corrects what an attempt was charged (S-L5).
 func (b *bucket) settle(now, started Time, who int, by Micro) {
 	b.advance(now)
+	if b.level.debt > 0 {
+		b.slack++ // a fraction of a millionth may be lost where the debt is capped
+	}
 	b.change(change{at: now, kind: settledBy, amount: by})
 	for i := range b.charges {
 		if b.charges[i].who == who && started > b.opened { // or the scheduler can't tell whether it was charged

@@ -33,3 +33,22 @@ func TestSettledTellsHowManyAttemptsCounted(t *testing.T) {
 	require.Equal(t, scheduler.Effect{Kind: scheduler.Settle, Entry: e, Reason: scheduler.AttemptsUsedUp, Attempt: 3}, effects[0])
 	require.Equal(t, 4, e.Runs())
 }
+
+// TestBounds: what the documentation promises of priorities and weights.
+func TestBounds(t *testing.T) {
+	require.Equal(t, -4, scheduler.MinPriority)
+	require.Equal(t, 4, scheduler.MaxPriority)
+	require.Equal(t, 1000, scheduler.MaxWeight)
+}
+
+// TestSharedBurstFollowsTheRate: S-L12, S-L11: a burst that is left to its default is a second of the rate, also after SetRate; one that
+// is set stays.
+func TestSharedBurstFollowsTheRate(t *testing.T) {
+	for _, tt := range []struct {
+		burst, want float64
+	}{{0, 100}, {20, 20}} {
+		pool := scheduler.NewShared(policy.Limit{Name: "pool", Rate: policy.PerSecond(10), Burst: tt.burst})
+		pool.SetRate(0, policy.PerSecond(100))
+		require.Equal(t, tt.want, pool.Level(1_000_000_000_000).Tokens())
+	}
+}

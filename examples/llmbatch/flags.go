@@ -45,14 +45,14 @@ type settings struct {
 	seed        uint64 // 0: a random one
 	progress    string
 	order       string // completion or input
-	journal     string // empty: nothing is recorded but the output
-	sync        string // always, interval or off
+	dedupe      string // auto, always or off
+	listen      string // empty: nobody can look
 
+	journal      string // empty: nothing is recorded but the output
+	sync         string // always, interval or off
 	allowChanged bool
 	failInFlight bool
 	retryFailed  bool
-
-	dedupe string // auto, always or off
 
 	overwrite bool     // the demo's
 	command   []string // what was typed, without the program's name
@@ -190,6 +190,7 @@ func parseFlags(args []string) (settings, error) {
 	fs.StringVar(&inFlight, "in-flight", inFlight, "")
 	fs.BoolVar(&s.allowChanged, "allow-changed", s.allowChanged, "")
 	fs.BoolVar(&s.retryFailed, "retry-failed", s.retryFailed, "")
+	fs.StringVar(&s.listen, "listen", s.listen, "")
 	if err := fs.parse(args); err != nil {
 		return s, err
 	}

@@ -64,6 +64,7 @@ func TestRefused(t *testing.T) {
 		{"password in the URL", "", []string{"-base-url", "https://me:secret@h/v1"}, []string{"-base-url", "environment"}},
 		{"one key twice", "", []string{"-api-key-env", keyEnv + "," + keyEnv}, []string{"-api-key-env", "the same key"}},
 		{"a key without a name", "", []string{"-api-key-env", keyEnv + ","}, []string{"-api-key-env", "commas between"}},
+		{"listen", "", []string{"-listen", "nowhere"}, []string{`-listen is "nowhere"`, "127.0.0.1:8080"}},
 		{"order", "", []string{"-order", "random"}, []string{`-order is "random"`, "completion, input"}},
 		{"dedupe", "", []string{"-dedupe", "yes"}, []string{`-dedupe is "yes"`, "auto, always, off"}},
 		{"progress", "", []string{"-progress", "fancy"}, []string{`-progress is "fancy"`, "auto, plain, json, off"}},
@@ -160,7 +161,7 @@ func TestDefaults(t *testing.T) {
 	args = strings.Fields("-i - -o - -prompt-field q -base-url http://h:1/v1/ -model m -api-key-env OPENAI_API_KEY," + keyEnv + " -rpm 600 -burst 7 -rpd 8 " +
 		"-tpm 9 -itpm 10 -otpm 11 -max-in-flight 2 -max-attempts 3 -retry-ambiguous 0 -max-throttle-wait 1m -timeout 4s -connect-timeout 5s " +
 		"-idle-timeout 6s -deadline 7m -run-deadline 8h -price in=1,out=2,cached=0.5 -budget-usd 3 -budget-tokens 4 -strict -max-response-bytes 5 " +
-		"-seed 6 -order input -dedupe auto -set temperature=0 -set user=me -progress off -journal j -sync always -in-flight fail -retry-failed -allow-changed")
+		"-seed 6 -order input -dedupe auto -listen :1 -set temperature=0 -set user=me -progress off -journal j -sync always -in-flight fail -retry-failed -allow-changed")
 	got, err = parseFlags(args)
 	want = settings{
 		in: "-", out: "-", promptField: "q", baseURL: "http://h:1/v1", model: "m", keys: []credential{{"OPENAI_API_KEY", "k"}, {keyEnv, "l"}},
@@ -168,7 +169,7 @@ func TestDefaults(t *testing.T) {
 		timeout: 4 * time.Second, connectTimeout: 5 * time.Second, idleTimeout: 6 * time.Second, deadline: 7 * time.Minute, runDeadline: 8 * time.Hour,
 		price: price{known: true, in: 1, cached: 0.5, out: 2}, budgetUSD: 3, budgetTokens: 4, strict: true, maxResponse: 5, seed: 6,
 		set:      []batchfile.Member{{Name: "temperature", Value: json.RawMessage("0")}, {Name: "user", Value: json.RawMessage(`"me"`)}},
-		progress: "off", order: "input", dedupe: "auto", command: args,
+		progress: "off", order: "input", dedupe: "auto", listen: ":1", command: args,
 		journal: "j", sync: "always", failInFlight: true, retryFailed: true, allowChanged: true,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {

@@ -62,6 +62,7 @@ and
   -max-response-bytes N of one answer (33554432)
   -seed N               makes the choice of waits repeatable
   -progress HOW         auto, plain, json or off (auto)
+  -listen ADDR          a live page, JSON and Prometheus metrics (off)
 exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags
       or files, 130 interrupted
 `

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
-
-	"github.com/toller-go/toller/policy"
 )
 
 // display shows how far the run is.
@@ -67,22 +66,6 @@ func every(interval time.Duration, end <-chan struct{}, do func()) {
 	}
 }
 
-// report is the run at one moment, for programs.
-type report struct {
-	Seconds float64 `json:"seconds"`
-	counts
-	InFlight int `json:"in_flight"`
-	Queued   int `json:"queued"`  // waiting for a worker, a limit, or their key
-	Waiting  int `json:"waiting"` // waiting to be tried again
-
-	Oldest float64 `json:"oldest_seconds"` // how long the longest of those in flight has taken
-}
-
-func (b *batch) report() report {
-	c, s := b.tally.now(), b.d.Snapshot()
-	return report{Seconds: c.elapsed().Seconds(), counts: c, InFlight: s.Running, Queued: s.Queued, Waiting: s.Waiting, Oldest: b.tally.oldest().Seconds()}
-}
-
 func printJSON(w io.Writer, r report) {
 	line, err := json.Marshal(r)
 	if err == nil {
@@ -104,17 +87,20 @@ func failed(c counts) string {
 }
 
 // doing says what goes on and what is waited for.
-func (b *batch) doing(r report) string {
+func (b *batch) doing(r report) string { return strings.Join(b.news(r), ", ") }
+
+// news is what goes on and what is waited for, the most important first.
+func (b *batch) news(r report) []string {
 	var parts []string
 	if b.halt.isAsked() {
 		parts = append(parts, fmt.Sprintf("stopping: %d under way, ^C stops at once", r.InFlight))
 	}
-	for _, key := range b.d.Snapshot().Keys {
+	for _, lane := range r.Lanes {
 		switch {
-		case key.Circuit != policy.Closed:
-			parts = append(parts, fmt.Sprintf("%s circuit %v: %s", key.Key, key.Circuit, b.tally.lastError()))
-		case key.Cooling > 0:
-			parts = append(parts, fmt.Sprintf("%s cooling down %v", key.Key, key.Cooling.Round(100*time.Millisecond)))
+		case lane.Circuit != "closed":
+			parts = append(parts, fmt.Sprintf("%s circuit %s: %s", lane.Name, lane.Circuit, b.tally.lastError()))
+		case lane.Cooling > 0:
+			parts = append(parts, fmt.Sprintf("%s cooling down %v", lane.Name, seconds(lane.Cooling).Round(100*time.Millisecond)))
 		}
 	}
 	if len(parts) == 0 {
@@ -122,15 +108,49 @@ func (b *batch) doing(r report) string {
 			parts = append(parts, clock(left)+" to go")
 		}
 	}
-	parts = append(parts,
-		fmt.Sprintf("%.1f req/s", float64(r.Requests)/max(r.Seconds, 0.001)),
-		fmt.Sprintf("%d in flight", r.InFlight),
-		fmt.Sprintf("%d to try again", r.Waiting),
-	)
+	flying := fmt.Sprintf("%d in flight", r.InFlight)
+	if r.Oldest >= 1 {
+		flying += fmt.Sprintf(" (oldest %.0fs)", r.Oldest)
+	}
+	parts = append(parts, fmt.Sprintf("%.1f req/s", r.RequestRate)+of(r.RequestLimit), flying, fmt.Sprintf("%d to try again", r.Waiting))
+	if r.TokenRate > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f tok/s", r.TokenRate)+of(r.TokenLimit))
+	}
+	if b.price.known {
+		parts = append(parts, fmt.Sprintf("$%.4f", r.USD))
+	}
+	for _, w := range r.WaitsFor {
+		parts = append(parts, fmt.Sprintf("%d wait for %s", w.Prompts, w.What))
+	}
 	if r.Throttled > 0 {
 		parts = append(parts, fmt.Sprintf("%d throttled", r.Throttled))
 	}
-	return strings.Join(parts, ", ")
+	return parts
+}
+
+// of says which limit a rate has; nothing if it has none.
+func of(limit float64) string {
+	if limit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of %.4g", limit)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// fill puts parts into lines of so many columns, as many as it takes, up to most.
+func fill(parts []string, columns, most int) []string {
+	var lines []string
+	for _, part := range parts {
+		last := len(lines) - 1
+		switch {
+		case last >= 0 && utf8.RuneCountInString(lines[last])+2+utf8.RuneCountInString(part) <= columns:
+			lines[last] += ", " + part
+		case len(lines) < most:
+			lines = append(lines, clip(part, columns))
+		}
+	}
+	return lines
 }
 
 // clip cuts text to the given number of columns; all we print takes one column a rune.
@@ -155,7 +175,8 @@ func showBar(b *batch, end <-chan struct{}) {
 	below := func(w io.Writer, s decor.Statistics) error {
 		r := b.report()
 		// A line that wraps would be counted as one by what clears it, and the rest would stay on the screen.
-		_, err := fmt.Fprintln(w, clip(clock(r.elapsed())+"  "+b.doing(r), s.AvailableWidth))
+		lines := fill(append([]string{clock(r.elapsed())}, b.news(r)...), s.AvailableWidth, 4)
+		_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 		return err
 	}
 	bar := p.New(int64(b.src.sum.Items), mpb.BarStyle().Rbound("]"),

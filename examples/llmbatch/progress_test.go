@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/scheduler"
 )
 
 // With -progress json, standard error is JSON and nothing else, and the last line is the outcome.
@@ -23,15 +25,15 @@ func TestProgressJSON(t *testing.T) {
 	if code := ended(t); code != exitDone {
 		t.Fatalf("exit code %d\n%s", code, r.stderr)
 	}
-	var lines []map[string]float64
+	var lines []map[string]any
 	for line := range strings.Lines(r.stderr.String()) {
-		var report map[string]float64
+		var report map[string]any
 		if err := json.Unmarshal([]byte(line), &report); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 		lines = append(lines, report)
 	}
-	must := func(line map[string]float64, want map[string]float64) {
+	must := func(line map[string]any, want map[string]float64) {
 		t.Helper()
 		for name, value := range want {
 			if got, there := line[name]; !there || got != value {
@@ -45,7 +47,8 @@ func TestProgressJSON(t *testing.T) {
 		"requests": prompts, "retries": 0, "throttled": 0, "errors": 0,
 		"prompt_tokens": float64(api.good.Ledger().PromptTokens), "completion_tokens": float64(api.good.Ledger().CompletionTokens),
 	})
-	if s := lines[0]["seconds"]; s <= 0 || s > lines[len(lines)-1]["seconds"] {
+	first, last := lines[0]["seconds"].(float64), lines[len(lines)-1]["seconds"].(float64)
+	if first <= 0 || first > last {
 		t.Errorf("seconds: %v", lines)
 	}
 }
@@ -93,6 +96,7 @@ func TestProgressLine(t *testing.T) {
 		b.tally.mu.Lock()
 		defer b.tally.mu.Unlock()
 		b.tally.counts = c
+		b.pace = pace{}
 	}
 	tests := []struct {
 		name string
@@ -104,6 +108,8 @@ func TestProgressLine(t *testing.T) {
 		{"under way", 10 * time.Second, counts{Answered: 1, Requests: 20}, `^0:10  1/3 answered  0:20 to go, 2\.0 req/s, 0 in flight, 0 to try again$`},
 		{"some failed", 90 * time.Second, counts{Answered: 1, Failed: 1, Requests: 90, Throttled: 4},
 			`^1:30  1/3 answered, 1 failed  0:45 to go, 1\.0 req/s, 0 in flight, 0 to try again, 4 throttled$`},
+		{"tokens and limits", 10 * time.Second, counts{Answered: 1, Requests: 20, PromptTokens: 600, CompletionTokens: 400},
+			`^0:10  1/3 answered  0:20 to go, 2\.0 req/s, 0 in flight, 0 to try again, 100 tok/s$`},
 		{"hours", 2 * time.Hour, counts{Answered: 2}, `^2:00:00  2/3 answered  1:00:00 to go, .*$`},
 	}
 	for _, test := range tests {
@@ -135,6 +141,76 @@ func TestProgressBar(t *testing.T) {
 		if text := stderr.String(); !strings.Contains(text, map[int]string{1: "1/3 answered", 3: "3/3 answered"}[answered]) {
 			t.Errorf("%d answered:\n%q", answered, text)
 		}
+	}
+}
+
+// What is said fills the lines there are, and no part is torn.
+func TestFill(t *testing.T) {
+	parts := []string{"0:10", "2.0 req/s", "4 in flight", "3 wait for tokens"}
+	for _, test := range []struct {
+		columns, most int
+		want          []string
+	}{
+		{80, 4, []string{"0:10, 2.0 req/s, 4 in flight, 3 wait for tokens"}},
+		{20, 4, []string{"0:10, 2.0 req/s", "4 in flight", "3 wait for tokens"}},
+		{20, 2, []string{"0:10, 2.0 req/s", "4 in flight"}},
+		{3, 9, []string{"0:1", "2.0", "4 i", "3 w"}},
+	} {
+		if got := fill(parts, test.columns, test.most); !slices.Equal(got, test.want) {
+			t.Errorf("%d columns: got %q, want %q", test.columns, got, test.want)
+		}
+	}
+}
+
+func TestPace(t *testing.T) {
+	var p pace
+	began := time.Now().Add(-100 * time.Second)
+	p.samples = []sample{{at: began}, {at: began.Add(84 * time.Second), requests: 800}, {at: began.Add(90 * time.Second), requests: 900, tokens: 50}}
+	requests, tokens := p.rates(counts{Requests: 1000, PromptTokens: 100, CompletionTokens: 50})
+	if requests < 12 || requests > 12.6 || tokens < 9 || tokens > 9.5 { // of the last 16 s, not of the whole run
+		t.Errorf("%v requests, %v tokens a second", requests, tokens)
+	}
+}
+
+func TestShell(t *testing.T) {
+	args := []string{"run", "-i", "my prompts.jsonl", "-set", `a={"b":"it's"}`, "-model", ""}
+	if got, want := shell(args), `llmbatch run -i 'my prompts.jsonl' -set 'a={"b":"it'\''s"}' -model ''`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestIdeal(t *testing.T) {
+	b, _ := idle(t)
+	b.maxInFlight, b.rpm, b.burst, b.tpm = 4, 600, 10, 6000
+	b.ring.of("m")
+	set := func(c counts) { b.tally.counts = c }
+	for _, test := range []struct {
+		counts
+		want time.Duration
+		by   string
+	}{
+		{counts{Answered: 10, Busy: 8}, 2 * time.Second, "requests in flight"},
+		{counts{Answered: 600, Busy: 8}, minute, "-rpm"},
+		{counts{Answered: 10, PromptTokens: 12000, CompletionTokens: 6000}, 2 * minute, "-tpm"},
+	} {
+		set(test.counts)
+		if got, by := b.ideal(); got.Round(time.Millisecond) != test.want || by != test.by {
+			t.Errorf("%+v: got %v by %s", test.counts, got, by)
+		}
+	}
+}
+
+func TestWaits(t *testing.T) {
+	limit := func(name string) []scheduler.Wait {
+		return []scheduler.Wait{{Kind: scheduler.ForWorker}, {Kind: scheduler.ForLimit, Name: name}}
+	}
+	got := waits([]scheduler.KeySnapshot{
+		{Queued: 3, Waits: limit("tokens")}, {Queued: 1, Waits: []scheduler.Wait{{Kind: scheduler.ForCooldown}}}, {Queued: 2, Waits: limit("tokens")}, {Running: 4},
+		{Queued: 6, Waits: []scheduler.Wait{{Kind: scheduler.ForWorker}}},
+	})
+	want := []waitsFor{{"room in flight", 6}, {"tokens", 5}, {"the end of a cooldown", 1}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -235,12 +235,3 @@ func TestOneProcessAnOutput(t *testing.T) {
 		t.Errorf("there is an output: %v", err)
 	}
 }
-
-// The words of how to go on are what a shell needs.
-func TestShellWord(t *testing.T) {
-	for word, want := range map[string]string{"-rpm": "-rpm", "a b": "'a b'", "": "''", "it's": `'it'\''s'`, "in=1,out=2": "in=1,out=2", "$x": "'$x'"} {
-		if got := shellWord(word); got != want {
-			t.Errorf("%q: got %s, want %s", word, got, want)
-		}
-	}
-}

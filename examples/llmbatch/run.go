@@ -44,7 +44,14 @@ func run(args []string, signals <-chan os.Signal, con console) int {
 		con.say("llmbatch: %v", err)
 		return exitUsage
 	}
+	looked, err := newLookout(s.listen, b)
+	if err != nil {
+		b.discard()
+		con.say("llmbatch: %v", err)
+		return exitUsage
+	}
 	code := b.answerAll(signals)
+	looked.close()
 	return b.conclude(code, nil)
 }
 
@@ -60,6 +67,7 @@ type batch struct {
 	out     *batchfile.Writer
 	rec     *recorder // nil: nothing is recorded but the output
 	tally   tally
+	pace    pace
 	halt    halt
 	live    bool           // a display owns the terminal: say nothing besides
 	sending sync.WaitGroup // attempts
@@ -162,6 +170,18 @@ func (b *batch) openOutput() (err error) {
 		err = fmt.Errorf("-o cannot be written: %w; allowed: a file in a directory that exists", err)
 	}
 	return err
+}
+
+// discard undoes open, before anything has been sent.
+func (b *batch) discard() {
+	_ = b.d.Close(context.Background()) // it has no jobs
+	_ = b.read.Close()
+	b.src.close()
+	b.client.Close()
+	if b.out.Close() == nil && b.settings.out != "-" && (b.rec == nil || !b.rec.resumes) {
+		_ = os.Remove(b.settings.out) // it holds nothing
+	}
+	b.rec.abandon()
 }
 
 // retry is how an attempt that failed is followed by others.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -41,24 +40,11 @@ func (b *batch) howToGoOn() string {
 	if b.rec == nil {
 		return "the demo starts over"
 	}
-	words := []string{"llmbatch"}
-	for _, word := range b.command {
-		words = append(words, shellWord(word))
-	}
-	again := "go on with: " + strings.Join(words, " ")
+	again := "go on with: " + shell(b.command)
 	if b.settings.in == "-" {
 		again += ", and the same input"
 	}
 	return again
-}
-
-// shellWord writes a word as a shell takes it.
-func shellWord(word string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+"
-	if word != "" && strings.Trim(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
@@ -102,6 +88,9 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 		row("cost", fmt.Sprintf("$%.6f", c.USD), "")
 	}
 	row("time", c.took().Round(100*time.Millisecond), time.Duration(l.Elapsed*float64(time.Second)).Round(100*time.Millisecond))
+	if ideal, by := b.ideal(); c.Answered > 0 && bill == nil && ideal > 0 {
+		row("ideal", fmt.Sprintf("%v, bound by %s", ideal.Round(100*time.Millisecond), by), "")
+	}
 	_ = w.Flush() // to a terminal or a pipe of the user's: nowhere to say that it failed
 	for _, line := range b.tally.failures() {
 		_, _ = fmt.Fprintf(out, "failed for good: %s\n", line)

@@ -70,6 +70,8 @@ type counts struct {
 	USD              float64 `json:"usd"`          // by -price; 0 without
 	MaybeBilled      int     `json:"maybe_billed"` // of the errors: nobody knows whether they cost something
 
+	Busy float64 `json:"busy_seconds"` // of all requests that were answered, together
+
 	started time.Time
 	ended   time.Time // zero while the run goes on
 }
@@ -101,6 +103,7 @@ func (t *tally) end(f *flight, answer chat.Answer, err error) {
 	errors.As(err, &refused)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	took := time.Since(t.under[f])
 	delete(t.under, f)
 	if refused != nil && refused.Class == api.Unsent {
 		t.unsent++
@@ -112,6 +115,7 @@ func (t *tally) end(f *flight, answer chat.Answer, err error) {
 		t.counts.Retries++
 	}
 	if err == nil {
+		t.counts.Busy += took.Seconds()
 		t.bill(answer.Usage)
 		return
 	}

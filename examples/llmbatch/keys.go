@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // credential is an API key under the name of the variable that holds it. The name is what is shown of it.
@@ -58,6 +59,7 @@ type keyring struct {
 	keys  []*apiKey
 	lanes map[string][]*lane // by model, one for each key
 	most  int                // prompts that wait in one lane
+	count atomic.Int32       // of lanes; anybody may read it
 }
 
 func newKeyring(credentials []credential, most int) *keyring {
@@ -80,6 +82,7 @@ func (r *keyring) of(model string) []*lane {
 			lanes = append(lanes, &lane{key: key, name: name})
 		}
 		r.lanes[model] = lanes
+		r.count.Add(int32(len(lanes)))
 	}
 	return lanes
 }

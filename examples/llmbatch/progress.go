@@ -10,8 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 )
 
@@ -168,27 +166,66 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// showBar draws a bar with a line below it until end is closed.
+// showBar draws a bar with some lines below it until end is closed. It is all there is to it: a library that was tried counts what is
+// below a bar as one line.
 func showBar(b *batch, end <-chan struct{}) {
-	const refresh = 200 * time.Millisecond
-	p := mpb.New(mpb.WithOutput(b.con.err), mpb.WithRefreshRate(refresh), mpb.WithAutoRefresh())
-	below := func(w io.Writer, s decor.Statistics) error {
-		r := b.report()
-		// A line that wraps would be counted as one by what clears it, and the rest would stay on the screen.
-		lines := fill(append([]string{clock(r.elapsed())}, b.news(r)...), s.AvailableWidth, 4)
-		_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
-		return err
+	s := sketch{to: b.con.err}
+	draw := func() { s.draw(b.picture(s.columns())) }
+	draw()
+	every(200*time.Millisecond, end, draw)
+	draw()
+}
+
+// picture is what a terminal of so many columns shows.
+func (b *batch) picture(columns int) []string {
+	r := b.report()
+	head := fmt.Sprintf("%d/%d answered%s ", r.Answered, r.Prompts, failed(r.counts))
+	done := float64(r.finished()) / float64(max(1, r.Prompts))
+	percent := fmt.Sprintf(" %d %%", int(100*done))
+	lines := []string{head + bar(columns-utf8.RuneCountInString(head)-len(percent), done) + percent}
+	return append(lines, fill(append([]string{clock(r.elapsed())}, b.news(r)...), columns, 4)...)
+}
+
+// bar is a bar of so many columns; nothing where there is no room for one.
+func bar(columns int, done float64) string {
+	if columns < 5 {
+		return ""
 	}
-	bar := p.New(int64(b.src.sum.Items), mpb.BarStyle().Rbound("]"),
-		mpb.BarExtender(mpb.BarFillerFunc(below), false),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
-			c := b.tally.now()
-			return fmt.Sprintf("%d/%d answered%s ", c.Answered, c.Prompts, failed(c))
-		})),
-		mpb.AppendDecorators(decor.Percentage()),
-	)
-	every(refresh, end, func() { bar.SetCurrent(int64(b.tally.now().finished())) })
-	bar.SetCurrent(int64(b.tally.now().finished()))
-	bar.Abort(false) // no effect on a bar that is full
-	p.Wait()
+	full := int(done * float64(columns-2))
+	return "[" + strings.Repeat("=", full) + strings.Repeat("-", columns-2-full) + "]"
+}
+
+// sketch is some lines on a terminal that are drawn again and again in the same place.
+type sketch struct {
+	to    io.Writer
+	drawn []string
+}
+
+// columns is how wide the terminal is now. A line that wraps would not be where it is looked for, so one is left free.
+func (s *sketch) columns() int {
+	if f, ok := s.to.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return max(1, width-1)
+		}
+	}
+	return 79
+}
+
+// draw puts lines in place of those drawn before, which take more rows by now if the terminal has become narrower.
+func (s *sketch) draw(lines []string) {
+	rows, width := 0, s.columns()+1
+	for _, line := range s.drawn {
+		rows += max(1, (utf8.RuneCountInString(line)+width-1)/width)
+	}
+	const up, erase = "\x1b[%dA", "\x1b[J"
+	var out strings.Builder
+	if rows > 0 {
+		fmt.Fprintf(&out, up, rows)
+	}
+	out.WriteString("\r" + erase)
+	for _, line := range lines {
+		out.WriteString(line + "\n")
+	}
+	_, _ = io.WriteString(s.to, out.String())
+	s.drawn = lines
 }

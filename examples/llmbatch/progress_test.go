@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/scheduler"
@@ -140,6 +141,36 @@ func TestProgressBar(t *testing.T) {
 		<-done
 		if text := stderr.String(); !strings.Contains(text, map[int]string{1: "1/3 answered", 3: "3/3 answered"}[answered]) {
 			t.Errorf("%d answered:\n%q", answered, text)
+		}
+	}
+}
+
+// Lines are drawn over those of before, however many rows these take.
+func TestSketch(t *testing.T) {
+	screen := newScreen()
+	s := sketch{to: screen}
+	s.draw([]string{"one", "two"})
+	s.draw([]string{strings.Repeat("x", 81)})
+	s.draw([]string{"end"})
+	want := "\r\x1b[Jone\ntwo\n" + "\x1b[2A\r\x1b[J" + strings.Repeat("x", 81) + "\n" + "\x1b[2A\r\x1b[Jend\n"
+	if screen.String() != want {
+		t.Errorf("got %q, want %q", screen, want)
+	}
+}
+
+func TestPicture(t *testing.T) {
+	b, _ := idle(t)
+	b.tally.counts.Answered = 2
+	for _, columns := range []int{20, 79, 199} {
+		for n, line := range b.picture(columns) {
+			if width := utf8.RuneCountInString(line); n > 0 && width > columns || n == 0 && columns > 30 && width != columns {
+				t.Errorf("%d columns: line %d has %d: %q", columns, n, width, line)
+			}
+		}
+	}
+	for columns, want := range map[int]string{4: "", 5: "[==-]", 8: "[====--]"} {
+		if got := bar(columns, 0.7); got != want {
+			t.Errorf("%d columns: %q", columns, got)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (b *batch) report() report {
 		}
 		r.Lanes = append(r.Lanes, lane)
 	}
-	n := float64(max(1, len(s.Keys)-len(r.Dead)))
+	n := float64(b.ring.count.Load()) * float64(len(b.ring.keys)-len(r.Dead)) / float64(max(1, len(b.ring.keys)))
 	r.RequestLimit, r.TokenLimit = n*b.rpm/60, n*b.tpm/60
 	return r
 }
@@ -161,11 +161,7 @@ func (p *pace) rates(c counts) (requests, tokens float64) {
 // ideal is how long the run would have taken had nothing but its own bounds held it up, and which of them.
 func (b *batch) ideal() (time.Duration, string) {
 	c := b.tally.now()
-	lanes := 0.0
-	for _, l := range b.ring.lanes {
-		lanes += float64(len(l))
-	}
-	lanes = max(lanes, 1)
+	lanes := max(1, float64(b.ring.count.Load()))
 	best, by := seconds(c.Busy/float64(b.maxInFlight)), "requests in flight"
 	for _, l := range []struct {
 		name               string

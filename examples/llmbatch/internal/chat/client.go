@@ -15,6 +15,10 @@ import (
 	"github.com/toller-go/toller/policy/api"
 )
 
+// secretLength is how long a key is, in bytes, that is worth hiding. A server that asks for none is given any word, and that must not
+// be taken out of what it answers.
+const secretLength = 16
+
 // errSilent is why an answer was given up of which nothing more came.
 var errSilent = errors.New("the answer fell silent")
 
@@ -91,7 +95,7 @@ func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer,
 		m := api.Meaning{Class: api.BadAnswer, Status: resp.StatusCode}
 		return Answer{}, policy.Fatal(&api.Error{Meaning: m, Err: fmt.Errorf("the answer is longer than %d bytes", c.cfg.MaxResponse)})
 	}
-	if key != "" {
+	if len(key) >= secretLength {
 		const instead = "[the API key]"
 		text = bytes.ReplaceAll(text, []byte(key), []byte(instead))
 		for _, values := range resp.Header {

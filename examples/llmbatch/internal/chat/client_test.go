@@ -616,15 +616,17 @@ func TestWatched(t *testing.T) {
 	}
 }
 
-// A server that repeats the key to us does not get it into our files.
+// A server that repeats the key to us does not get it into our files. What is no secret, any word, is left in what it says.
 func TestKeyIsNotRepeated(t *testing.T) {
 	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(400)
 		_, _ = fmt.Fprintf(w, `{"error":{"message":"bad %s","type":"t","code":null}}`, r.Header.Get("Authorization"))
 	})
-	_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
-	var refused *api.Error
-	if !errors.As(err, &refused) || strings.Contains(string(refused.Body)+err.Error(), "sk-secret") || !strings.Contains(err.Error(), "[the API key]") {
-		t.Errorf("got %v", err)
+	for key, hidden := range map[string]bool{"sk-secret-0123456789": true, "a": false, "demo": false} {
+		_, err := client.Complete(t.Context(), key, []byte(request))
+		var refused *api.Error
+		if !errors.As(err, &refused) || strings.Contains(err.Error(), "[the API key]") != hidden || strings.Contains(string(refused.Body)+err.Error(), "Bearer "+key) == hidden {
+			t.Errorf("%s: got %v", key, err)
+		}
 	}
 }

@@ -224,11 +224,16 @@ func (b *batch) refresh() {
 		if f.begun {
 			continue
 		}
-		now := b.meter.estimate(f.says)
-		if ratio := now.Total() / f.est.Total(); (ratio < 0.8 || ratio > 1.25) && f.recall() {
+		if stale(f.est, b.meter.estimate(f.says)) && f.recall() {
 			f.future.Cancel() // and its end brings it back
 		}
 	}
+}
+
+// stale reports whether an estimate is no longer worth waiting with.
+func stale(then, now api.Estimate) bool {
+	ratio := now.Total() / then.Total()
+	return ratio < 0.8 || ratio > 1.25
 }
 
 // rebalance notes which keys are held, and at the end of the input takes prompts back from keys in which many wait when others have

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -56,6 +58,8 @@ type settings struct {
 
 	overwrite bool     // the demo's
 	command   []string // what was typed, without the program's name
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // that of a test; nil: the network
 }
 
 // defaults is the settings of a run without flags.

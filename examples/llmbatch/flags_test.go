@@ -261,7 +261,7 @@ func TestLimits(t *testing.T) {
 
 // Each command's help fits a screen, and that of run names every flag there is.
 func TestHelp(t *testing.T) {
-	for name, text := range map[string]string{"llmbatch": help, "run": runHelp} {
+	for name, text := range map[string]string{"llmbatch": help, "run": runHelp, "estimate": estimateHelp} {
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 		if len(lines) > 52 {
 			t.Errorf("%s: %d lines", name, len(lines))
@@ -275,6 +275,8 @@ func TestHelp(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", "k")
 	_, err := parseFlags([]string{"-no-such-flag"})
 	mustNameFlags(t, runHelp, err)
+	_, err = parseForecast([]string{"-no-such-flag"})
+	mustNameFlags(t, estimateHelp, err)
 }
 
 // mustNameFlags compares a help with the flags that an error lists.
@@ -285,12 +287,12 @@ func mustNameFlags(t *testing.T, help string, err error) {
 	}
 	_, names, _ := strings.Cut(err.Error(), "allowed: ")
 	for name := range strings.FieldsSeq(names) {
-		if !strings.Contains(help, "\n  "+name+" ") {
+		if !strings.Contains(help, "\n  "+name+" ") && !strings.Contains(help, "\n  "+name+"\n") {
 			t.Errorf("%s is not in the help", name)
 		}
 	}
 	for line := range strings.Lines(help) {
-		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(line, "  -") && !strings.Contains(names+" ", name+" ") {
+		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(line, "  -") && !strings.Contains(" "+names+" ", " "+name+" ") {
 			t.Errorf("%s is no flag", name)
 		}
 	}

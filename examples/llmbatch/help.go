@@ -3,6 +3,7 @@ package main
 const help = `usage: llmbatch                      the demo: a hostile API on this machine,
                                      258 prompts, results.jsonl
        llmbatch [run] -i IN [flags]  answer every prompt of a file
+       llmbatch estimate -i IN …     what a run will cost and take, unsent
        llmbatch verify -i IN -o OUT  prove that OUT answers IN
        llmbatch fakellm [flags]      the demo's API alone, for any client
 
@@ -65,4 +66,33 @@ and
   -listen ADDR          a live page, JSON and Prometheus metrics (off)
 exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags
       or files, 130 interrupted
+`
+
+const estimateHelp = `usage: llmbatch estimate -i IN [flags]    (defaults in brackets)
+
+Says what a run with these flags will come to, and sends nothing: how many
+tokens the prompts have, which can never fit into the limits, what it costs, and
+how long it takes. That is found by running the scheduler itself, on a clock of
+its own.
+
+  -i IN                 as of run, and so are
+  -prompt-field NAME
+  -model M
+  -set NAME=VALUE
+  -api-key-env A[,B…]   of which only the number counts (OPENAI_API_KEY)
+  -rpm N
+  -burst B
+  -rpd N
+  -tpm N
+  -itpm N
+  -otpm N
+  -max-in-flight N      (64)
+  -max-attempts N       (6)
+  -price in=P,out=P[,cached=P]
+  -seed N
+what is assumed of the server
+  -latency D|D-D        how long a request takes, or from … to (2s)
+  -fail-rate F          share of the requests that fail, 0 to 0.9 (0)
+  -output-tokens N      of an answer on average (as many as it may have)
+exit: 0 done, 4 bad flags or input
 `

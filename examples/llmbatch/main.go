@@ -56,6 +56,8 @@ func start(args []string, con console) int {
 		ctx, cancel := contextOf(signals)
 		defer cancel()
 		return fakellm.Main(ctx, args[1:], con.out, con.err)
+	case "estimate":
+		return estimate(args[1:], con)
 	case "run":
 		return run(args[1:], signals, con)
 	case "help", "-h", "-help", "--help":
@@ -63,7 +65,7 @@ func start(args []string, con console) int {
 		return exitDone
 	default:
 		if !strings.HasPrefix(word, "-") {
-			con.say("llmbatch: unknown command %q; allowed: run, verify, fakellm (see llmbatch -h); a file is given with -i", word)
+			con.say("llmbatch: unknown command %q; allowed: run, estimate, verify, fakellm (see llmbatch -h); a file is given with -i", word)
 			return exitUsage
 		}
 		return run(args, signals, con)

@@ -89,7 +89,7 @@ type batch struct {
 func open(s settings, src *source, con console) (*batch, error) {
 	b := &batch{
 		settings: s, con: con, src: src, meter: newMeter(&s), events: make(chan event, 256), over: make(chan struct{}),
-		ring: newKeyring(s.keys, max(16, 2*s.maxInFlight)), queues: make(map[string][]*flight), flights: make(map[*flight]bool),
+		ring: newKeyring(s.keys, s.window()), queues: make(map[string][]*flight), flights: make(map[*flight]bool),
 	}
 	read, err := src.open(true)
 	if err != nil {
@@ -101,8 +101,7 @@ func open(s settings, src *source, con console) (*batch, error) {
 		Timeout: s.timeout,
 		Limits:  b.meter.limits,
 		Retry:   s.retry(),
-		// Ten in a row: at one failure in five, chance alone gets there once in ten million requests.
-		Breaker: policy.Breaker{FailureThreshold: 10, RecoveryTimeout: 5 * time.Second, ProbeTimeout: s.timeout},
+		Breaker: s.breaker(),
 		Seed:    s.seed,
 	})
 	if err != nil {
@@ -112,7 +111,7 @@ func open(s settings, src *source, con console) (*batch, error) {
 	b.d, b.read = d, read
 	b.learner = newLearner(d, b.meter.limits)
 	b.client = chat.New(chat.Config{
-		BaseURL: s.baseURL, Connections: s.maxInFlight, ConnectTimeout: s.connectTimeout, IdleTimeout: s.idleTimeout, MaxResponse: s.maxResponse,
+		BaseURL: s.baseURL, Connections: s.maxInFlight, ConnectTimeout: s.connectTimeout, Dial: s.dial, IdleTimeout: s.idleTimeout, MaxResponse: s.maxResponse,
 	})
 	b.repeats = newRepeats(s.dedupe)
 	b.tally.price = s.price
@@ -188,6 +187,15 @@ func (b *batch) discard() {
 func (s *settings) retry() policy.Retry {
 	return policy.Retry{MaxAttempts: s.maxAttempts, Delay: 250 * time.Millisecond, MaxDelay: 20 * time.Second, MaxThrottleWait: s.throttleWait}
 }
+
+// breaker opens the circuit of a key after ten failures in a row: at one failure in five, chance alone gets there once in ten million
+// requests.
+func (s *settings) breaker() policy.Breaker {
+	return policy.Breaker{FailureThreshold: 10, RecoveryTimeout: 5 * time.Second, ProbeTimeout: s.timeout}
+}
+
+// window is how many prompts wait in a lane: enough that none is idle until the loop has brought more.
+func (s *settings) window() int { return max(16, 2*s.maxInFlight) }
 
 // answerAll sends every prompt and records every answer, and returns the exit code.
 func (b *batch) answerAll(signals <-chan os.Signal) int {

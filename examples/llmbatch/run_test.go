@@ -594,7 +594,7 @@ func TestDemoItems(t *testing.T) {
 func TestCommands(t *testing.T) {
 	for name, args := range map[string][]string{
 		"help": {"help"}, "-h": {"-h"}, "--help": {"--help"}, "run -h": {"run", "-h"}, "-i x -h": {"-i", "x", "-h"},
-		"verify -h": {"verify", "-h"}, "fakellm -h": {"fakellm", "-h"},
+		"estimate -h": {"estimate", "-h"}, "verify -h": {"verify", "-h"}, "fakellm -h": {"fakellm", "-h"},
 	} {
 		stdout, stderr := newScreen(), newScreen()
 		if code := start(args, console{out: stdout, err: stderr}); code != 0 || stderr.String() != "" {
@@ -608,7 +608,7 @@ func TestCommands(t *testing.T) {
 	if code := start([]string{"estimat"}, console{out: stdout, err: stderr}); code != exitUsage {
 		t.Errorf("exit code %d", code)
 	}
-	for _, words := range []string{`"estimat"`, "run, verify, fakellm"} {
+	for _, words := range []string{`"estimat"`, "run, estimate, verify, fakellm"} {
 		if !strings.Contains(stderr.String(), words) {
 			t.Errorf("%q is not said: %s", words, stderr)
 		}

@@ -24,11 +24,12 @@ var errSilent = errors.New("the answer fell silent")
 
 // Config says how a client talks to an API.
 type Config struct {
-	BaseURL        string        // such as https://api.openai.com/v1
-	Connections    int           // kept open between requests, so that as many attempts at once need no more
-	ConnectTimeout time.Duration // to make one
-	IdleTimeout    time.Duration // that the body of an answer may be silent
-	MaxResponse    int64         // bytes of an answer's body: a server must not be able to fill our memory
+	BaseURL        string                                                            // such as https://api.openai.com/v1
+	Connections    int                                                               // kept open between requests, so that as many attempts at once need no more
+	ConnectTimeout time.Duration                                                     // to make one
+	IdleTimeout    time.Duration                                                     // that the body of an answer may be silent
+	Dial           func(ctx context.Context, network, addr string) (net.Conn, error) // defaults to the network
+	MaxResponse    int64                                                             // bytes of an answer's body: a server must not be able to fill our memory
 }
 
 // Client sends requests to one API. Make it with [New]; its methods may be called from any goroutine.
@@ -39,10 +40,12 @@ type Client struct {
 
 // New returns a client.
 func New(cfg Config) *Client {
-	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout}
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: cfg.ConnectTimeout}).DialContext
+	}
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		DialContext:         cfg.Dial,
 		TLSHandshakeTimeout: cfg.ConnectTimeout,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        cfg.Connections,

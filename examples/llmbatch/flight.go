@@ -67,28 +67,34 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 		if !f.begin() {
 			return chat.Answer{}, policy.Unbilled(policy.Neutral(errRecalled))
 		}
-		defer f.state.Store(resting)
 		if err := b.rec.begin(&f.item); err != nil {
 			return chat.Answer{}, b.unrecorded(err)
 		}
-		b.post(event{begun: f})
-		b.tally.begin(f)
-		sent := b.learner.send(f.lane.name, b.meter.costs(f.est))
-		answer, err := b.client.Complete(ctx, f.lane.key.secret, f.item.Body)
-		b.tally.end(f, answer, err)
+		answer, err := b.attempt(ctx, f)
 		if err == nil {
-			b.meter.settle(ctx, answer.Usage)
-			b.meter.learn(f.item.Model, f.est, answer.Usage)
+			return answer, nil // and goes on running for all who could recall it: what is answered is not taken back
 		}
-		b.learner.hear(sent, answer.Header) // after the refund, or that would raise what the server says is left
-		if err == nil {
-			return answer, nil
-		}
+		defer f.state.Store(resting)
 		if err := b.rec.failed(&f.item, maybeBilled(err)); err != nil {
 			return chat.Answer{}, b.unrecorded(err)
 		}
 		return answer, b.judge(f, err)
 	}
+}
+
+// attempt sends the prompt, once.
+func (b *batch) attempt(ctx context.Context, f *flight) (chat.Answer, error) {
+	b.post(event{begun: f})
+	b.tally.begin(f)
+	sent := b.learner.send(f.lane.name, b.meter.costs(f.est))
+	answer, err := b.client.Complete(ctx, f.lane.key.secret, f.item.Body)
+	b.tally.end(f, answer, err)
+	if err == nil {
+		b.meter.settle(ctx, answer.Usage)
+		b.meter.learn(f.item.Model, f.est, answer.Usage)
+	}
+	b.learner.hear(sent, answer.Header) // after the refund, or that would raise what the server says is left
+	return answer, err
 }
 
 // unrecorded ends the run because something could not be recorded: nothing more may be sent. It returns what ends the attempt.

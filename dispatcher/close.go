@@ -10,7 +10,7 @@ import (
 )
 
 // Close accepts no more jobs, finishes everything that has been accepted, retries included, and returns when all is over.
-// A pause is lifted. When ctx ends first, what is left is aborted: its futures are settled with [job.ErrAborted], running
+// A pause is lifted. It is what http.Server calls Shutdown. When ctx ends first, what is left is aborted: its futures are settled with [job.ErrAborted], running
 // functions are told through their contexts, and Close returns an error that matches [job.ErrAborted] and the cause of
 // ctx; a function that ignores its context goes on, on a goroutine of its own.
 //
@@ -55,7 +55,15 @@ func (d *Dispatcher) shut(ctx context.Context, how scheduler.EventKind) error {
 		return nil
 	default:
 	}
-	d.ask(func() { d.step(scheduler.Abort) })
+	left := false
+	d.ask(func() {
+		left = !d.loop.core.Quiet()
+		d.step(scheduler.Abort)
+	})
+	if !left {
+		<-d.ended
+		return nil
+	}
 	return fmt.Errorf("dispatcher %q: %w what was left: %w", d.name, job.ErrAborted, context.Cause(ctx))
 }
 

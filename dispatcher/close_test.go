@@ -385,3 +385,66 @@ func TestCloseAgainstSubmit(t *testing.T) {
 		})
 	}
 }
+
+// Where nothing is left when the context ends, nothing is aborted, and there is nothing to report: as when a program that a signal
+// ends closes what it has used.
+func TestCloseWithAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 {
+			d, err := dispatcher.New(dispatcher.Config{})
+			require.NoError(t, err)
+			_, err = dispatcher.Do(t.Context(), d, newTimeline().marking(0, nil))
+			require.NoError(t, err)
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			require.NoError(t, d.Close(ended))
+		}
+	})
+}
+
+// The reason tells why there is no further attempt.
+func TestWhyNotAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		retry policy.Retry
+		err   error
+		want  error
+	}{
+		"retries are off":         {policy.Retry{}, policy.Transient(errBackend), job.ErrRetriesOff},
+		"an error like any other": {policy.Retry{MaxAttempts: 3}, errBackend, job.ErrNotRetried},
+		"one that is final":       {policy.Retry{MaxAttempts: 3}, policy.Fatal(errBackend), job.ErrNotRetried},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := open(t, dispatcher.Config{Retry: tt.retry})
+				_, err := dispatcher.Do(t.Context(), d, newTimeline().marking(0, tt.err))
+				var ended *job.Error
+				require.ErrorAs(t, err, &ended)
+				assert.Equal(t, tt.want, ended.Reason)
+				assert.ErrorIs(t, err, job.ErrFailed)
+				assert.ErrorIs(t, err, errBackend)
+			})
+		})
+	}
+}
+
+// Canceled by its context, which is more than that of the call; or by hand.
+func TestWhoCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		byContext, err := dispatcher.Submit(ctx, d, newTimeline().marking(time.Second, nil))
+		require.NoError(t, err)
+		byHand, err := dispatcher.Submit(t.Context(), d, newTimeline().marking(time.Second, nil))
+		require.NoError(t, err)
+		cancel()
+		byHand.Cancel()
+		for future, want := range map[*job.Future[int]]error{byContext: job.ErrContextEnded, byHand: job.ErrCanceled} {
+			_, err := future.Await(t.Context())
+			var ended *job.Error
+			require.ErrorAs(t, err, &ended)
+			assert.Equal(t, want, ended.Reason)
+			assert.ErrorIs(t, err, job.ErrCanceled)
+			assert.ErrorIs(t, err, context.Canceled)
+		}
+	})
+}

@@ -35,7 +35,8 @@ type Dispatcher struct {
 // New starts a dispatcher. The zero Config works. It returns every fault of cfg at once, each a [*policy.FieldError]; or
 // an error that matches [ErrNameTaken].
 //
-// A dispatcher owns a goroutine, and those of its workers, until Close or Stop has returned.
+// A dispatcher owns a goroutine, and those of its workers, until [Dispatcher.Close] or [Dispatcher.Stop]; idle workers end a moment
+// after these have returned. Close it: what it has accepted is lost with the process otherwise.
 func New(cfg Config) (*Dispatcher, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err

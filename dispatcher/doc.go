@@ -11,6 +11,7 @@
 //		Breaker: policy.Breaker{FailureThreshold: 5},
 //	})
 //	…
+//	defer d.Close(context.Background()) // finishes what was accepted
 //	future, err := dispatcher.Submit(ctx, d, func(ctx context.Context) (string, error) { return ask(ctx, prompt) })
 //	…
 //	answer, err := future.Await(ctx)

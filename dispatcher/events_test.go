@@ -68,7 +68,7 @@ func TestEvents(t *testing.T) {
 			`8 1s job waiting job 2 b#0 until 3s`,
 			`9 3s attempt started job 2 b#1`,
 			`10 3s attempt ended job 2 b#1: backend says no`,
-			`11 3s job settled job 2 b#1: job 2 (key "b") of dispatcher "told": failed, after 1 attempt: backend says no`,
+			`11 3s job settled job 2 b#1: job 2 (key "b") of dispatcher "told": failed (with an error that is not tried again), after 1 attempt: backend says no`,
 		}, r.lines())
 		assert.Zero(t, d.EventsDropped())
 	})
@@ -143,7 +143,7 @@ func TestLogValues(t *testing.T) {
 		log.Info("state", "now", snapshot(d))
 		require.NotEmpty(t, r.events)
 		log.Info("event", "event", r.events[2])
-		want := `{"level":"INFO","msg":"job failed","job":{"dispatcher":"logged","job":1,"attempts":1,"key":"k","reason":"failed","last":"backend says no"}}
+		want := `{"level":"INFO","msg":"job failed","job":{"dispatcher":"logged","job":1,"attempts":1,"key":"k","reason":"failed (retries are off)","last":"backend says no"}}
 {"level":"INFO","msg":"state","now":{"dispatcher":"logged","queued":0,"waiting":0,"running":0,"paused":false,"limit calls":{"level":4,"waiting":0},"key k":{"circuit":"open","cooling":0,"queued":0}}}
 {"level":"INFO","msg":"event","event":{"seq":3,"event":"circuit opened","job":1,"key":"k"}}
 `

@@ -30,13 +30,14 @@ func readme(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer d.Close(context.Background()) // finishes what was accepted
 	future, err := dispatcher.Submit(ctx, d, func(ctx context.Context) (string, error) { return ask(ctx, "Why?") })
 	if err != nil {
 		return err
 	}
 	answer, err := future.Await(ctx)
 	fmt.Println(answer, err)
-	return d.Close(ctx)
+	return err
 }
 
 func Example() {
@@ -44,6 +45,13 @@ func Example() {
 		fmt.Println(err)
 	}
 	// Output: Because. <nil>
+}
+
+func readmeBatch(ctx context.Context, d *dispatcher.Dispatcher, prompts []string) error {
+	for item := range dispatcher.Map(ctx, d, slices.Values(prompts), ask, nil) {
+		fmt.Println(item.In, item.Value, item.Err)
+	}
+	return ctx.Err() // a loop that ended early looks like one that is through
 }
 
 // A batch: each result as it comes, with the element that it is about.
@@ -54,9 +62,8 @@ func Example_batch() {
 		panic(err)
 	}
 	defer d.Close(ctx)
-	prompts := []string{"Why?", "Why not?"}
-	for item := range dispatcher.Map(ctx, d, slices.Values(prompts), ask, nil) {
-		fmt.Println(item.In, item.Value, item.Err)
+	if err := readmeBatch(ctx, d, []string{"Why?", "Why not?"}); err != nil {
+		fmt.Println(err)
 	}
 	// Output:
 	// Why? Because. <nil>

@@ -108,5 +108,5 @@ func ExampleSnapshot_LogValue() {
 	log.Error("failed", "about", err)
 	// Output:
 	// level=INFO msg=state now.dispatcher=batch now.queued=0 now.waiting=0 now.running=0 now.paused=false
-	// level=ERROR msg=failed about.dispatcher=batch about.job=1 about.attempts=1 about.key=gpt about.reason=failed about.last="no such model"
+	// level=ERROR msg=failed about.dispatcher=batch about.job=1 about.attempts=1 about.key=gpt about.reason="failed (retries are off)" about.last="no such model"
 }

@@ -31,7 +31,7 @@ func TestExplain(t *testing.T) {
 		}
 		line := newTimeline()
 		running := submit(t, d, line.marking(time.Hour, nil), dispatcher.WithKey("a"), dispatcher.WithGroup("gpu"))
-		says(`job 1 (key "a") of dispatcher "batch" is running after 1 attempt`, running)
+		says(`job 1 (key "a") of dispatcher "batch" is running, attempt 1`, running)
 		says(`job 2 (key "a") of dispatcher "batch" is queued: it waits for a worker of key "a": all that it may have are busy (or an attempt of the key that ends, SetKeyWorkers)`,
 			submit(t, d, line.marking(0, nil), dispatcher.WithKey("a")))
 		says(`job 3 (key "b") of dispatcher "batch" is queued: it waits for group "gpu": all its workers are busy (or an attempt of the group that ends, SetGroupWorkers)`,

@@ -37,7 +37,11 @@ func (k KeyConfig) rules(key string, limits []policy.Limit) (*scheduler.KeyRules
 	for _, own := range k.Limits {
 		i := slices.IndexFunc(limits, func(l policy.Limit) bool { return l.PerKey && l.Name == own.Name })
 		if i < 0 {
-			faults.note(true, fmt.Sprintf("Limits(%q)", own.Name), "unknown", "the name of one of Config.Limits that is PerKey")
+			what := "unknown"
+			if slices.ContainsFunc(limits, func(l policy.Limit) bool { return l.Name == own.Name }) {
+				what = "for all keys together"
+			}
+			faults.note(true, fmt.Sprintf("Limits(%q)", own.Name), what, "the name of one of Config.Limits that has PerKey set")
 			continue
 		}
 		twice := slices.ContainsFunc(rules.Limits, func(l scheduler.KeyLimit) bool { return l.Limit == i })

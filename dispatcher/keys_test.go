@@ -148,7 +148,7 @@ func TestKeyLimitRefusals(t *testing.T) {
 		`Config.Keys("k").Limits("own").Settled is true`,
 		`Config.Keys("k").Limits("own") is given twice`,
 		`Config.Keys("k"): policy: Limit("own").Rate is no rate`,
-		`Config.Keys("k").Limits("all") is unknown; it must be the name of one of Config.Limits that is PerKey`,
+		`Config.Keys("k").Limits("all") is for all keys together; it must be the name of one of Config.Limits that has PerKey set`,
 		`Config.Keys("k").Limits("none") is unknown`,
 	} {
 		assert.ErrorContains(t, err, text)

@@ -258,8 +258,11 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 		err.Reason = job.ErrDeadline
 	case scheduler.Canceled:
 		err.Reason, err.Cause = job.ErrCanceled, s.ended
-		if s.expired {
+		switch {
+		case s.expired:
 			err.Reason = job.ErrDeadline
+		case s.ended != nil:
+			err.Reason = job.ErrContextEnded
 		}
 		if s.ended == context.Canceled || s.ended == context.DeadlineExceeded { //nolint:errorlint // an error of the caller's must not be asked here (S-O1)
 			err.Cause = nil // the reason says as much
@@ -273,22 +276,24 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 	case scheduler.CostTooHigh:
 		err.Reason = job.ErrCostTooHigh
 	default:
-		err.Reason, err.Last = failed(s.last)
+		err.Reason, err.Last = h.failed(s.last)
 	}
 	return err
 }
 
 // failed is the reason of a job that ended with an error not to be tried again, and that error. A panic and a Goexit speak
 // for themselves.
-func failed(last error) (reason, err error) {
+func (h *header) failed(last error) (reason, err error) {
 	panicked, ok := last.(*job.PanicError) //nolint:errorlint // only one that we made counts, and we do not wrap it
 	switch {
 	case ok:
 		return panicked, nil
 	case last == job.ErrGoexit: //nolint:errorlint // likewise; and an error of the caller's must not be asked here (S-O1)
 		return last, nil
+	case h.retry().Off():
+		return job.ErrRetriesOff, last
 	default:
-		return job.ErrFailed, last
+		return job.ErrNotRetried, last
 	}
 }
 

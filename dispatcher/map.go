@@ -61,7 +61,8 @@ func (s Spec) options() []Option {
 //
 // Nothing happens before the sequence is ranged over, and it is meant to be ranged over once. Every element that has been
 // read is yielded exactly once, with its result or its error, unless the loop is left: break cancels what is under way. When
-// ctx ends, or the dispatcher is closed, no more is read from the source, and what has been read ends with an error.
+// ctx ends, or the dispatcher is closed, no more is read from the source, and what has been read ends with an error. So a loop that
+// ended early looks like one that is through: ask ctx.Err() after it.
 //
 // per says what is particular to one element, such as its key; nil when nothing is. The source is read, and per and the
 // loop's body run, on the goroutine that ranges: while the source keeps it waiting, nothing is yielded. While a job's circuit

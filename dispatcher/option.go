@@ -35,7 +35,8 @@ const (
 )
 
 // WithKey names whose fate the job shares: a host, a model, an account. Jobs of one key share a circuit, a cooldown and
-// the limits that are per key. Without it, the key is empty.
+// the limits that are per key, within one dispatcher: another one that uses the same account knows nothing of that, see
+// [NewSharedLimit]. Without it, the key is empty.
 func WithKey(key string) Option { return Option{kind: optionKey, text: key} }
 
 // WithCost says what each attempt costs of the limit of that name, in tokens; fractions are allowed, and kept to a

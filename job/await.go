@@ -9,7 +9,7 @@ import (
 // ErrDeadlock is what a function is told that waits, with its attempt's context, for a job of its own dispatcher which can
 // never be over: all who could make room for it wait in the same way. More workers help, or a dispatcher of its own for such
 // jobs.
-var ErrDeadlock = errors.New("deadlock: what it waits for cannot come while it waits")
+var ErrDeadlock = errors.New("deadlock: what it waits for cannot come while it waits (more workers, or another dispatcher, would let it)")
 
 // ErrNilContext is what a call returns that was given no context; context.Background() will do.
 var ErrNilContext = errors.New("nil context")

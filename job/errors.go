@@ -13,8 +13,14 @@ import (
 // such as [*PanicError] or *policy.OpenCircuitError. They are only ever seen inside an [Error], whose text names the job,
 // so they carry no prefix of their own.
 var (
-	// ErrFailed: the function's error is not one to try again, or retries are off.
+	// ErrFailed: the attempt failed, and no other follows it. It comes as ErrRetriesOff or ErrNotRetried, which match it.
 	ErrFailed = errors.New("failed")
+	// ErrRetriesOff: the attempt failed, and retries are off: the zero policy.Retry.
+	ErrRetriesOff error = endError{"failed (retries are off)", ErrFailed}
+	// ErrNotRetried: the attempt failed with an error that is not one to try again: nothing marks it as such
+	// (policy.Transient), policy.Retry.On does not choose it, and it is none of those that are well known to be transient; or it is
+	// marked as final.
+	ErrNotRetried error = endError{"failed (with an error that is not tried again)", ErrFailed}
 	// ErrMaxElapsed: the next attempt would have begun too late after Submit (policy.Retry.MaxElapsed).
 	ErrMaxElapsed = errors.New("no time left for another attempt")
 	// ErrThrottled: the job spent too long waiting because the server was sent too much (policy.Retry.MaxThrottleWait).
@@ -27,6 +33,9 @@ var (
 	// ErrCanceled: the job was canceled, by Future.Cancel or by the context that was given to Submit. The job's error
 	// matches context.Canceled, and the cause of that context.
 	ErrCanceled error = endError{"canceled", context.Canceled}
+	// ErrContextEnded is an ErrCanceled: by the context that was given to Submit, which is the job's life, and not only that of
+	// the call.
+	ErrContextEnded error = contextEndedError{}
 	// ErrRetryBudget: the job's key has had its share of retries (policy.Budget).
 	ErrRetryBudget = errors.New("retry budget used up")
 	// ErrNotStarted: the dispatcher was stopped before the job could be run, or run again.
@@ -40,7 +49,7 @@ var (
 	ErrGoexit = errors.New("the function called runtime.Goexit")
 )
 
-// endError is a reason that is also one of the two errors of package context.
+// endError is a reason that is also another error, such as one of package context.
 type endError struct {
 	text string
 	as   error
@@ -48,6 +57,13 @@ type endError struct {
 
 func (e endError) Error() string        { return e.text }
 func (e endError) Is(target error) bool { return target == e.as }
+
+type contextEndedError struct{}
+
+func (contextEndedError) Error() string { return "canceled by the context of its submission" }
+func (contextEndedError) Is(target error) bool {
+	return target == ErrCanceled || target == context.Canceled
+}
 
 // ErrMaxRetriesExceeded is what every [*MaxRetriesExceededError] matches by errors.Is.
 var ErrMaxRetriesExceeded = errors.New("retries exceeded")

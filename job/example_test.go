@@ -54,7 +54,7 @@ func ExampleAll() {
 	fmt.Println(err)
 	// Output:
 	// ["one" "" "three"]
-	// job 2 of dispatcher "batch": failed, after 1 attempt: overloaded
+	// job 2 of dispatcher "batch": failed (retries are off), after 1 attempt: overloaded
 }
 
 // Ask several, and take the first answer. The context that the jobs were given ends those that nobody needs any more.

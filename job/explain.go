@@ -36,7 +36,10 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, " (key %q)", e.Key)
 	}
 	fmt.Fprintf(&b, " of dispatcher %q is %s", e.Dispatcher, e.State)
-	if e.Attempts > 0 {
+	switch {
+	case e.State == "running":
+		fmt.Fprintf(&b, ", attempt %d", e.Attempts)
+	case e.Attempts > 0:
 		fmt.Fprintf(&b, " after %d %s", e.Attempts, plural(e.Attempts, "attempt"))
 	}
 	if last := e.History.latest(); last != nil {

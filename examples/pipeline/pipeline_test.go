@@ -26,8 +26,8 @@ const watched = `fetch (40/s, window 20), then summarize (8/s, window 8), then s
   8s      60        58         (+0)           57         (+7)       57           2
 
 60 pages read: 58 stored, 2 failed. At no time were more than 28 under way; the windows are 32 together.
-page 24: job 25 of dispatcher "fetch": failed, after 1 attempt: 404: there is no such page
-page 49: job 50 of dispatcher "fetch": failed, after 1 attempt: 404: there is no such page
+page 24: job 25 of dispatcher "fetch": failed (retries are off), after 1 attempt: 404: there is no such page
+page 49: job 50 of dispatcher "fetch": failed (retries are off), after 1 attempt: 404: there is no such page
 `
 
 // What is seen: fetching runs ahead until the windows are full, then goes as fast as summarizing does, and no page is lost.

@@ -41,32 +41,61 @@ type meter struct {
 	price  price
 
 	mu        sync.Mutex
-	estimator api.Estimator // guarded by mu
+	estimator api.Estimator  // guarded by mu
+	answers   map[string]int // guarded by mu; by model: how many it has learnt from
 }
+
+// estimate is what a prompt is expected to cost.
+type estimate struct {
+	api.Estimate         // at most, as far as is known: for budgets
+	likely       float64 // output, as far as experience goes: for limits per minute
+}
+
+const (
+	experience = 50  // answers of a model, before what they have tells what is likely
+	headroom   = 2.0 // times what nine of ten answers stay below
+)
 
 func newMeter(s *settings) *meter {
 	return &meter{limits: slices.Concat(s.limits(), s.budgets()), price: s.price}
 }
 
-// estimate says what a prompt is expected to cost.
-func (m *meter) estimate(r api.Request) api.Estimate {
+// estimate says what a prompt is expected to cost. Many ask for far more tokens than any answer has: were all of that set aside in a
+// limit per minute while they are in flight, much of the limit would go unused. So once there is experience, that is what counts there.
+func (m *meter) estimate(r api.Request) estimate {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.estimator.Estimate(r)
+	e := estimate{Estimate: m.estimator.Estimate(r)}
+	e.likely = e.Output
+	if r.MaxOutput > 0 && m.answers[r.Model] >= experience {
+		r.MaxOutput = 0
+		e.likely = min(e.Output, headroom*m.estimator.Estimate(r).Output)
+	}
+	return e
 }
 
-func (m *meter) learn(model string, e api.Estimate, u api.Usage) {
+func (m *meter) learn(model string, e estimate, u api.Usage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.estimator.Learn(model, e, u)
+	m.estimator.Learn(model, e.Estimate, u)
+	if m.answers == nil {
+		m.answers = make(map[string]int)
+	}
+	if u.Known() {
+		m.answers[model]++
+	}
 }
 
 // costs is what an attempt is charged at the start. Of a limit per minute it is never more than a minute has, or the prompt could
 // not be sent at all, for an estimate's sake; the server has the last word on that.
-func (m *meter) costs(e api.Estimate) []dispatcher.Cost {
+func (m *meter) costs(e estimate) []dispatcher.Cost {
 	costs := make([]dispatcher.Cost, 0, len(m.limits))
 	for _, l := range m.limits {
-		if amount, counts := m.amount(l.Name, e.Input, e.Output, m.price.estimated(e)); counts {
+		output := e.Output
+		if l.Sliding {
+			output = e.likely
+		}
+		if amount, counts := m.amount(l.Name, e.Input, output, m.price.estimated(e.Estimate)); counts {
 			if l.Sliding {
 				amount = min(amount, l.Burst)
 			}

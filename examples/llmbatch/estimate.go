@@ -62,8 +62,8 @@ func parseForecast(args []string) (forecast, error) {
 	return f, errors.Join(f.checkInput(fs.given), errors.Join(wrong...))
 }
 
-// estimate is the command estimate: it says what a run will come to, and sends nothing.
-func estimate(args []string, con console) int {
+// runEstimate is the command estimate: it says what a run will come to, and sends nothing.
+func runEstimate(args []string, con console) int {
 	f, err := parseForecast(args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, _ = io.WriteString(con.out, estimateHelp)

@@ -1,92 +1,16 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"log"
 	"math"
-	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/toller-go/toller/examples/internal/fakellm"
 )
-
-// wire is a network inside a bubble: what dials it is connected to what listens on it.
-type wire struct {
-	conns chan net.Conn
-	gone  chan struct{}
-}
-
-func (w *wire) Accept() (net.Conn, error) {
-	select {
-	case c := <-w.conns:
-		return c, nil
-	case <-w.gone:
-		return nil, net.ErrClosed
-	}
-}
-
-func (w *wire) Close() error   { close(w.gone); return nil }
-func (w *wire) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case w.conns <- there:
-		return here, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// inBubble runs the program against the fake API with a clock that jumps, and returns how long it took by that.
-func inBubble(t *testing.T, cfg fakellm.Config, args []string) time.Duration {
-	t.Helper()
-	s, err := parseFlags(args)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var took time.Duration
-	synctest.Test(t, func(t *testing.T) {
-		api, err := fakellm.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &wire{conns: make(chan net.Conn), gone: make(chan struct{})}
-		server := &http.Server{Handler: api, ErrorLog: log.New(io.Discard, "", 0)}
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			_ = server.Serve(w)
-		}()
-		s.dial = w.dial
-		src, err := openSource(&s, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stderr := newScreen()
-		b, err := open(s, src, console{out: newScreen(), err: stderr})
-		if err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		if code := b.answerAll(nil); code != exitDone {
-			t.Errorf("exit code %d\n%s", code, stderr)
-		}
-		took = b.tally.now().ended.Sub(began)
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-		<-served
-	})
-	return took
-}
 
 // What estimate says is what a run takes, within 5 %: bound by requests, by tokens of which some prompts have a hundred times as many
 // as others, and by how many may be in flight.
@@ -120,7 +44,19 @@ func TestEstimateIsRight(t *testing.T) {
 			}
 			r.write(t, lines.String())
 			flags := append([]string{"-i", r.in, "-api-key-env", keyEnv}, strings.Fields(test.flags)...)
-			measured := inBubble(t, test.server, append([]string{"-o", r.out, "-base-url", "http://fake/v1", "-progress", "off"}, flags...))
+			api := func() http.Handler {
+				server, err := fakellm.New(test.server)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return server
+			}
+			args := append([]string{"-o", r.out, "-base-url", "http://fake/v1", "-progress", "off"}, flags...)
+			code, began, ended := r.inBubble(t, api, args)
+			measured := ended.Sub(began)
+			if code != exitDone {
+				t.Errorf("exit code %d\n%s", code, r.stderr)
+			}
 
 			f, err := parseForecast(append(flags, strings.Fields(test.assumed)...))
 			if err != nil {

@@ -231,8 +231,8 @@ func (b *batch) refresh() {
 }
 
 // stale reports whether an estimate is no longer worth waiting with.
-func stale(then, now api.Estimate) bool {
-	ratio := now.Total() / then.Total()
+func stale(then, now estimate) bool {
+	ratio := (now.Input + now.likely) / (then.Input + then.likely)
 	return ratio < 0.8 || ratio > 1.25
 }
 

@@ -26,9 +26,9 @@ var (
 // flight is one prompt on its way to its answer, on one key after another if need be.
 type flight struct {
 	item   batchfile.Item
-	says   api.Request  // what the body says of its cost
-	est    api.Estimate // what the present job was charged; set before it is submitted
-	lane   *lane        // likewise
+	says   api.Request // what the body says of its cost
+	est    estimate    // what the present job was charged; set before it is submitted
+	lane   *lane       // likewise
 	future *job.Future[chat.Answer]
 
 	// Loop only.

@@ -57,7 +57,7 @@ func start(args []string, con console) int {
 		defer cancel()
 		return fakellm.Main(ctx, args[1:], con.out, con.err)
 	case "estimate":
-		return estimate(args[1:], con)
+		return runEstimate(args[1:], con)
 	case "run":
 		return run(args[1:], signals, con)
 	case "help", "-h", "-help", "--help":

@@ -169,7 +169,7 @@ func TestCosts(t *testing.T) {
 	s := settings{rpm: 600, burst: 10, tpm: 1000, itpm: 100, otpm: 2000, rpd: 5, budgetTokens: 1e6, budgetUSD: 1, price: price{known: true, in: 1, cached: 1, out: 2}}
 	m := newMeter(&s)
 	got := make(map[string]float64)
-	for _, cost := range m.costs(api.Estimate{Input: 150, Output: 900}) {
+	for _, cost := range m.costs(estimate{api.Estimate{Input: 150, Output: 900}, 900}) {
 		got[cost.Limit] = cost.Tokens
 	}
 	want := map[string]float64{
@@ -182,6 +182,31 @@ func TestCosts(t *testing.T) {
 		if math.Abs(got[name]-tokens) > 1e-9 {
 			t.Errorf("%s costs %v, want %v", name, got[name], tokens)
 		}
+	}
+}
+
+// Once there is experience, a limit per minute is charged what is likely; a budget never less than what may come.
+func TestLikely(t *testing.T) {
+	s := settings{otpm: 1e6, budgetTokens: 1e6}
+	m := newMeter(&s)
+	r := api.Request{Model: "m", Input: 10, Exact: true, MaxOutput: 5000, Outputs: true}
+	for n := range experience {
+		e := m.estimate(r)
+		if e.likely != 5000 {
+			t.Fatalf("after %d answers: %+v", n, e)
+		}
+		m.learn("m", e, api.Usage{Input: 10, Output: 100})
+	}
+	e := m.estimate(r)
+	if e.Output != 5000 || e.likely < 2*100 || e.likely > 2*128 {
+		t.Errorf("%+v", e)
+	}
+	got := fmt.Sprint(m.costs(e))
+	if want := fmt.Sprintf("[{%s %g} {%s 5010}]", limitOutput, e.likely, budgetTokens); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if r.MaxOutput = 150; m.estimate(r).likely != 150 {
+		t.Errorf("more than it may have: %+v", m.estimate(r))
 	}
 }
 

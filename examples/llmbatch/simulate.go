@@ -47,7 +47,7 @@ type trial struct {
 	scheduler.Terms
 	model string
 	says  api.Request
-	est   api.Estimate
+	est   estimate
 	lane  *lane
 	begun bool
 
@@ -195,7 +195,7 @@ func (s *simulation) refresh() {
 // charge says what a prompt costs.
 func (s *simulation) charge(t *trial) {
 	t.est = s.meter.estimate(t.says)
-	t.Costs = s.amounts(t.est.Input, t.est.Output)
+	t.Costs = s.amounts(t.est.Input, t.est.likely)
 	t.Owner = t
 }
 

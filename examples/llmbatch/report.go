@@ -167,7 +167,7 @@ func (b *batch) ideal() (time.Duration, string) {
 		name               string
 		used, burst, speed float64
 	}{
-		{"-rpm", float64(c.Answered - c.Shared), b.burst, (b.rpm - b.burst) / minute.Seconds()},
+		{"-rpm", float64(c.Answered - c.Shared - c.answeredBefore), b.burst, (b.rpm - b.burst) / minute.Seconds()},
 		{"-tpm", float64(c.PromptTokens + c.CompletionTokens), b.tpm, b.tpm / minute.Seconds()},
 		{"-itpm", float64(c.PromptTokens), b.itpm, b.itpm / minute.Seconds()},
 		{"-otpm", float64(c.CompletionTokens), b.otpm, b.otpm / minute.Seconds()},

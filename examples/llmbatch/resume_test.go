@@ -79,6 +79,9 @@ func TestResume(t *testing.T) {
 				hits := api.hits.Load()
 				r.again(t, exitDone, flags...) // nothing is left
 				api.mustHit(t, hits, hits)
+				if strings.Contains(r.stdout.String(), "ideal") {
+					t.Errorf("the ideal of nothing:\n%s", r.stdout)
+				}
 				r.verify(t, 0)
 				if suffix == "" {
 					mustBeInOrder(t, r, len(flags) > 2 && flags[2] == "-order")

@@ -88,7 +88,7 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 		row("cost", fmt.Sprintf("$%.6f", c.USD), "")
 	}
 	row("time", c.took().Round(100*time.Millisecond), time.Duration(l.Elapsed*float64(time.Second)).Round(100*time.Millisecond))
-	if ideal, by := b.ideal(); c.Answered > 0 && bill == nil && ideal > 0 {
+	if ideal, by := b.ideal(); c.Answered > c.answeredBefore && bill == nil && ideal > 0 {
 		row("ideal", fmt.Sprintf("%v, bound by %s", ideal.Round(100*time.Millisecond), by), "")
 	}
 	_ = w.Flush() // to a terminal or a pipe of the user's: nowhere to say that it failed

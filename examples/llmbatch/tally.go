@@ -72,8 +72,9 @@ type counts struct {
 
 	Busy float64 `json:"busy_seconds"` // of all requests that were answered, together
 
-	started time.Time
-	ended   time.Time // zero while the run goes on
+	answeredBefore int // of Before
+	started        time.Time
+	ended          time.Time // zero while the run goes on
 }
 
 func (t *tally) start(prompts int) {
@@ -88,6 +89,7 @@ func (t *tally) resume(found journal.Counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Answered, t.counts.Failed, t.counts.Before = found.Done, found.Failed, found.Done+found.Failed
+	t.counts.answeredBefore = found.Done
 }
 
 // begin notes that an attempt goes out.

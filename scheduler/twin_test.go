@@ -19,12 +19,12 @@ import (
 func TestShortcutsChangeNothing(t *testing.T) {
 	taken := map[string]int{}
 	t.Cleanup(func() { t.Log(taken) })
-	first, last := uint64(1), uint64(600)
+	first, last := uint64(1), uint64(250)
 	switch {
 	case *onlySeed != 0:
 		first, last = *onlySeed, *onlySeed
 	case testing.Short():
-		last = 100
+		last = 50
 	}
 	for seed := first; seed <= last; seed++ {
 		newTwins(t, seed, taken).play()

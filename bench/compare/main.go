@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 // The exit codes.
@@ -107,7 +109,7 @@ func (o *options) destination() (string, error) {
 	if o.out != "" {
 		return o.out, nil
 	}
-	root, err := findRoot()
+	root, err := tree.Root()
 	return filepath.Join(root, "bench", "RESULTS.md"), err
 }
 
@@ -118,22 +120,6 @@ func scaleOf(quick bool) *scale {
 		s = quickScale()
 	}
 	return &s
-}
-
-// findRoot returns the directory of the repository that the current directory is in.
-func findRoot() (string, error) {
-	from, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := from; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "bench", "compare")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no bench/compare in %s or above it", from)
-		}
-	}
 }
 
 // quoted writes arguments as a shell takes them.

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 // The heap of package scheduler is not exported, so a benchmark of that package measures it, and this comparison runs the
@@ -37,7 +39,7 @@ func pendingWorkload(operations int) workload {
 
 // runPending runs the benchmark of one heap.
 func runPending(ctx context.Context, heap string, operations int) (sample, error) {
-	root, err := findRoot()
+	root, err := tree.Root()
 	if err != nil {
 		return sample{}, err
 	}

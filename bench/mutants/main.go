@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 // The exit codes.
@@ -135,7 +137,7 @@ func (o *options) choose(root string) ([]mutant, error) {
 }
 
 func (o *options) work(ctx context.Context, out io.Writer) error {
-	root, err := findRoot()
+	root, err := tree.Root()
 	if err != nil {
 		return err
 	}
@@ -202,22 +204,6 @@ func readEquivalent(text string) (map[string]string, error) {
 		excused[line[:i]] = line[i+3:]
 	}
 	return excused, nil
-}
-
-// findRoot returns the directory of the repository that the current directory is in.
-func findRoot() (string, error) {
-	from, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := from; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "bench", "mutants")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no bench/mutants in %s or above it", from)
-		}
-	}
 }
 
 // say prints for people. That they can't be told is no reason to stop.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 const sample = `package p
@@ -104,7 +106,7 @@ func TestTrial(t *testing.T) {
 func TestEquivalentAreMutants(t *testing.T) {
 	excused, err := readEquivalent(equivalentText)
 	require.NoError(t, err)
-	root, err := findRoot()
+	root, err := tree.Root()
 	require.NoError(t, err)
 	there := map[string]bool{}
 	for _, pkg := range []string{"policy", "scheduler"} {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 // The exit codes.
@@ -68,7 +70,7 @@ func parse(args []string, stderr io.Writer) (file string, err error) {
 	if file != "" {
 		return file, nil
 	}
-	root, err := findRoot()
+	root, err := tree.Root()
 	if err != nil {
 		say(stderr, "peers: %v\n", err)
 	}
@@ -104,22 +106,6 @@ func report(rows []row, file string, out io.Writer) error {
 		return fmt.Errorf("ours shows: %s", strings.Join(bad, ", "))
 	}
 	return nil
-}
-
-// findRoot returns the directory of the repository that the current directory is in.
-func findRoot() (string, error) {
-	from, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := from; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "bench", "peers")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no bench/peers in %s or above it", from)
-		}
-	}
 }
 
 // say prints for people. That they can't be told is no reason to stop.

@@ -10,9 +10,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 // The exit codes.
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 
-	root, err := findRoot()
+	root, err := tree.Root()
 	if err != nil {
 		say(stderr, "rules: %v\n", err)
 		return exitUsage
@@ -99,22 +100,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitBad
 	}
 	return exitGood
-}
-
-// findRoot returns the directory of the repository that the current directory is in.
-func findRoot() (string, error) {
-	from, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := from; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, semanticsFile)); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no %s in %s or above it", semanticsFile, from)
-		}
-	}
 }
 
 // say prints for people. That they can't be told is no reason to stop.

@@ -28,5 +28,5 @@ func TestUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var out, errs bytes.Buffer
 	assert.Equal(t, exitUsage, run(t.Context(), nil, &out, &errs))
-	assert.Contains(t, errs.String(), "no scheduler/SEMANTICS.md in")
+	assert.Contains(t, errs.String(), "no bench/go.mod in")
 }

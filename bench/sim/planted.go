@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/toller-go/toller/bench/internal/tree"
 )
 
 const plantedDir = "scheduler/planted"
@@ -25,7 +27,7 @@ var changedFile = regexp.MustCompile(`(?m)^\+\+\+ b/(\S+)`)
 
 // plantAll builds the simulation with each planted bug that is in the core, and says which of them it finds.
 func plantAll(ctx context.Context, o options, out io.Writer) error {
-	root, err := findRoot()
+	root, err := tree.Root()
 	if err != nil {
 		return err
 	}
@@ -139,20 +141,4 @@ func plant(ctx context.Context, root string, patch []byte, files []string, o opt
 	}
 	line, _, _ := strings.Cut(string(output), "\n")
 	return line, nil
-}
-
-// findRoot returns the directory of the repository that the current directory is in.
-func findRoot() (string, error) {
-	from, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := from; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, plantedDir)); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no %s in %s or above it", plantedDir, from)
-		}
-	}
 }

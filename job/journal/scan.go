@@ -134,8 +134,11 @@ func (s *scanner) spoil(line []byte) error {
 	s.bad.what = "its checksum is wrong; restore the file from a copy, or open it with Options.Repair, which leaves damaged lines out"
 	if s.line == 1 {
 		s.bad.what = "the header's checksum is wrong; restore the file from a copy, or move it away to begin anew"
-		head := string(line[:min(len(line), len(magic))])
-		if !strings.HasPrefix(magic, head) && !s.blank {
+		head := line[:min(len(line), len(magic))]
+		if !s.whole && len(line) <= maxLine {
+			head = bytes.TrimRight(head, "\x00") // where the rest of the header did not reach the disk
+		}
+		if !strings.HasPrefix(magic, string(head)) && !s.blank {
 			return s.fail(ErrNotJournal, "it begins like something else, and was left alone; is this the right path?")
 		}
 	}

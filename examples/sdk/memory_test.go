@@ -5,7 +5,6 @@ import (
 	"io"
 	"log"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -16,40 +15,8 @@ import (
 	"github.com/toller-go/toller/dispatcher"
 	"github.com/toller-go/toller/dispatcher/transport"
 	"github.com/toller-go/toller/examples/internal/fakellm"
+	"github.com/toller-go/toller/examples/internal/memnet"
 )
-
-// memory is a network in memory, so that a bubble of testing/synctest can hold both ends: who dials talks to who listens.
-type memory struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (m *memory) Accept() (net.Conn, error) {
-	select {
-	case conn := <-m.conns:
-		return conn, nil
-	case <-m.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (m *memory) Close() error {
-	m.once.Do(func() { close(m.closed) })
-	return nil
-}
-
-func (m *memory) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
-
-func (m *memory) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case m.conns <- server:
-		return client, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
 
 // farAway is a way to an API that takes 10 to 100 ms, so that requests overtake one another. The seed decides.
 type farAway struct {
@@ -72,13 +39,13 @@ func inMemory(t *testing.T, cfg fakellm.Config, rules dispatcher.Config, way tra
 	t.Helper()
 	api, err := fakellm.New(cfg)
 	require.NoError(t, err)
-	network := &memory{conns: make(chan net.Conn), closed: make(chan struct{})}
+	network := memnet.New()
 	server := &http.Server{Handler: api, ErrorLog: log.New(io.Discard, "", 0)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(network) })
 
 	base := transport.NewBase(rules.Workers)
-	base.Proxy, base.DialContext = nil, network.dial
+	base.Proxy, base.DialContext = nil, network.Dial
 	way.Base = &farAway{next: base, rng: rand.New(rand.NewPCG(5, 5))}
 	d, err := dispatcher.New(rules)
 	require.NoError(t, err)

@@ -10,9 +10,9 @@ import (
 )
 
 // Close accepts no more jobs, finishes everything that has been accepted, retries included, and returns when all is over.
-// A pause is lifted. It is what http.Server calls Shutdown. When ctx ends first, what is left is aborted: its futures are settled with [job.ErrAborted], running
-// functions are told through their contexts, and Close returns an error that matches [job.ErrAborted] and the cause of
-// ctx; a function that ignores its context goes on, on a goroutine of its own.
+// A pause is lifted. It is what http.Server calls Shutdown. When ctx ends first, what is left, if anything is, is aborted: its
+// futures are settled with [job.ErrAborted], running functions are told through their contexts, and Close returns an error that
+// matches [job.ErrAborted] and the cause of ctx; a function that ignores its context goes on, on a goroutine of its own.
 //
 // Close may be called any number of times, also after Stop; each call waits for what is left. While a job waits for what will
 // not come by itself, such as a key that was called unusable, it returns only when ctx ends. Called with the context of an

@@ -11,8 +11,8 @@ import (
 	"github.com/toller-go/toller/job/journal"
 )
 
-// TestNoRoom has the program meet the end of its room, as on a full disk: no file of it may grow beyond 16 KiB. It ends with exit code 1;
-// what was sent is on record; and the same command goes on once there is room again.
+// TestNoRoom has the program meet the end of its room: no file of it may grow beyond 16 KiB, or 32 where the shell counts so. It
+// ends with exit code 1; what was sent is on record; and the same command goes on once there is room again.
 func TestNoRoom(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil || runtime.GOOS == "windows" {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,7 +117,7 @@ func (r *recorder) end(item *batchfile.Item, line []byte, answered bool) error {
 	return r.Append(journal.Entry{Kind: kind, Item: item.Index, Hash: item.Hash, Data: bytes.TrimSuffix(line, []byte("\n"))})
 }
 
-// lines calls write with the line of each prompt that is on record as answered or, if so wished, as failed for good, in the order in
+// lines calls write with the line, which is valid during that call, of each prompt that is on record as answered or, if so wished, as failed for good, in the order in
 // which they became so.
 func (r *recorder) lines(failed bool, write func(item int, line []byte) error) error {
 	if r.resets {
@@ -131,12 +130,14 @@ func (r *recorder) lines(failed bool, write func(item int, line []byte) error) e
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
+	var line []byte
 	_, err = journal.Scan(f, func(record journal.Record) error {
 		final := record.Kind == journal.KindDone || record.Kind == journal.KindFailed && failed
 		if !final || record.Status != r.Status(record.Item) {
 			return nil
 		}
-		return write(record.Item, append(json.RawMessage(nil), append(record.Data, '\n')...))
+		line = append(append(line[:0], record.Data...), '\n')
+		return write(record.Item, line)
 	})
 	return err
 }

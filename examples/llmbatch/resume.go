@@ -102,7 +102,7 @@ func (b *batch) settled(item *batchfile.Item) bool {
 			return false
 		}
 		b.finish(*item, batchfile.Record{CustomID: item.ID, Error: &batchfile.Failure{
-			Code: "maybe_billed", Message: "it was under way when an earlier run was cut off, and may have been billed (-in-flight fail)",
+			Code: "maybe_billed", Message: errCutOff.Error(),
 		}}, "", errCutOff)
 		return true
 	default:

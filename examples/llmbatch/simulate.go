@@ -4,7 +4,9 @@ import (
 	"container/heap"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
@@ -128,7 +130,7 @@ func (s *simulation) run() {
 // feed reads on and binds prompts to keys as a run does. It reports whether anything was bound.
 func (s *simulation) feed() bool {
 	bound := false
-	for model := range s.queues {
+	for _, model := range slices.Sorted(maps.Keys(s.queues)) { // in this order, or the same question could have two answers
 		bound = s.bind(model) || bound
 	}
 	for s.read != nil && s.held < readAhead && (s.held == 0 || len(s.ring.lanes) > 1) {

@@ -5,7 +5,7 @@
 //	go test -run '^$' -bench . ./bench/...      # a few of them as Go benchmarks
 //
 // Only ratios between contenders of the same run mean anything. The dispatcher is measured with a limit that does not bind,
-// retries and a breaker. Command rules, beside it, keeps the table of the scheduler's rules; command sim plays random stories to
-// the scheduler and has them judged; command peers runs others' defects; command mutants
-// changes the code and wants tests to fail.
+// retries and a breaker. Beside it, command rules keeps the table of the scheduler's rules, sim plays random stories to the scheduler
+// and has them judged, peers runs the defects of others, mutants changes the code and wants tests to fail, and journal holds the
+// durable record against databases.
 package bench

@@ -74,7 +74,7 @@ func (c *Core) failImpossible(limit int) {
 			impossible = append(impossible, e)
 		}
 	}
-	for _, l := range c.lanesInOrder() {
+	for _, l := range c.lanes.inOrder() {
 		for _, e := range l.ready.all() {
 			look(e)
 		}
@@ -105,7 +105,7 @@ func (c *Core) eachBucket(limit int, do func(*policy.Bucket)) {
 
 // eachLane calls do for every lane, and has its gates looked at again.
 func (c *Core) eachLane(do func(*lane)) {
-	for _, l := range c.lanesInOrder() {
+	for _, l := range c.lanes.inOrder() {
 		do(l)
 		c.review(l)
 	}

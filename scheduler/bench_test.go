@@ -19,10 +19,10 @@ func BenchmarkCore(b *testing.B) {
 	}{
 		{"keys=1", 1, 0, 0},
 		{"keys=10000", 10_000, 0, 0}, // each key is made for its job, and dropped after it
-		{"keys=10000/queued=10000", 10_000, 10_000, 0},
-		{"keys=1/queued=1000000", 1, 1_000_000, 0},
-		{"keys=10000/queued=1000000", 10_000, 1_000_000, 0},
-		{"keys=1/parked=1000000", 1, 0, 1_000_000},
+		{"keys=10000,queued=10000", 10_000, 10_000, 0},
+		{"keys=1,queued=1000000", 1, 1_000_000, 0},
+		{"keys=10000,queued=1000000", 10_000, 1_000_000, 0},
+		{"keys=1,parked=1000000", 1, 0, 1_000_000},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			o := newBenchOwner(c.keys)

@@ -47,7 +47,7 @@ type Core struct {
 	tickets  uint64               // given to seats so far
 	turn     uint64               // number of admissions
 
-	lanes    map[string]*lane
+	lanes    laneTable
 	laneSeq  uint64
 	recent   *lane        // of the latest key, or nil
 	spare    []*lane      // dropped, to be used again; see spare.go
@@ -92,7 +92,7 @@ func New(cfg Config) *Core {
 
 		ageAfter: cfg.AgeAfter,
 		top:      MinPriority,
-		lanes:    make(map[string]*lane),
+		lanes:    newLaneTable(),
 		wakes:    heap[*lane]{moved: func(l *lane, pos int32) { l.wakePos = pos }},
 		parked:   heap[*Entry]{moved: func(e *Entry, pos int32) { e.pos = pos }},
 		deadline: heap[*Entry]{

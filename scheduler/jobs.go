@@ -1,12 +1,6 @@
 package scheduler
 
-import (
-	"cmp"
-	"maps"
-	"slices"
-
-	"github.com/toller-go/toller/policy"
-)
+import "github.com/toller-go/toller/policy"
 
 // submit takes in a new job.
 func (c *Core) submit(e *Entry) {
@@ -143,7 +137,7 @@ func (c *Core) settle(e *Entry, reason Reason) {
 
 // dropWaiting settles every job that is not running, lane by lane and then the parked ones in order of time.
 func (c *Core) dropWaiting(reason Reason) {
-	for _, l := range c.lanesInOrder() {
+	for _, l := range c.lanes.inOrder() {
 		for _, e := range l.ready.all() {
 			c.drop(e, reason)
 		}
@@ -158,12 +152,6 @@ func (c *Core) dropFlying(reason Reason) {
 	for e := c.flying.first; e != nil; e = e.next {
 		c.drop(e, reason)
 	}
-}
-
-// lanesInOrder returns the lanes by age: the order of a map is chance, and effects must not depend on it (S-T1).
-func (c *Core) lanesInOrder() []*lane {
-	lanes := slices.SortedFunc(maps.Values(c.lanes), func(a, b *lane) int { return cmp.Compare(a.number, b.number) })
-	return slices.DeleteFunc(lanes, func(l *lane) bool { return l.retired })
 }
 
 // retire forgets a lane that cannot be told from a new one (S-A9).

@@ -14,11 +14,13 @@ type lane struct {
 	ready    readyJobs
 	spending policy.Spending
 	own      []policy.Bucket // one for each of the core's per-key limits
+	chained  *lane           // the next with a like hash, see laneTable
 }
 
 // laneState is what is not handed on when another key's lane is made of a lane.
 type laneState struct {
 	key     string
+	hash    uint64 // of key
 	circuit policy.Circuit
 	cool    policy.Cooldown
 	claim   claim     // of the first job that waits for one of the lane's own limits
@@ -73,31 +75,40 @@ func (r *KeyRules) LimitRule(limit int) *policy.Limit {
 func (c *Core) laneOf(key string, rules *KeyRules) *lane {
 	l := c.recent
 	if l == nil || l.key != key {
-		l = c.lanes[key]
+		hash := c.lanes.hash(key)
+		if l = c.lanes.find(key, hash); l == nil {
+			l = c.makeLane(key, hash, rules)
+		}
+		c.recent = l
 	}
 	switch {
-	case l == nil:
-		l = c.makeLane(key, rules)
 	case !l.retired:
 	case l.rules == rules && l.edition == c.edition:
 		c.reviveLane(l)
 	default:
 		c.takeSpare(l) // it was made by other rules
-		l = c.makeLane(key, rules)
+		c.setUp(l, l.key, l.hash, rules)
 	}
-	c.recent = l
 	return l
 }
 
 // makeLane makes a lane, of one that has been dropped if there is one.
-func (c *Core) makeLane(key string, rules *KeyRules) *lane {
+func (c *Core) makeLane(key string, hash uint64, rules *KeyRules) *lane {
+	l := c.spareLane()
+	c.setUp(l, key, hash, rules)
+	c.lanes.add(l)
+	return l
+}
+
+// setUp makes l, of which nothing is in use, the lane of a key by rules.
+func (c *Core) setUp(l *lane, key string, hash uint64, rules *KeyRules) {
 	var own KeyRules // none
 	if rules != nil {
 		own = *rules
 	}
-	l := c.spareLane()
 	l.laneState = laneState{
 		key:     key,
+		hash:    hash,
 		circuit: c.circuitFor(own.Breaker),
 		rules:   rules,
 		workers: own.Workers,
@@ -109,8 +120,6 @@ func (c *Core) makeLane(key string, rules *KeyRules) *lane {
 	l.own = c.limits.renewOwn(l.own, own.Limits, c.now)
 	l.spending.Renew(c.budget)
 	c.laneSeq++
-	c.lanes[key] = l
-	return l
 }
 
 // circuitFor returns a new circuit for a key's own breaker; nil for that of all keys.

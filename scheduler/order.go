@@ -74,7 +74,7 @@ func (c *Core) raise(priority int) {
 		return
 	}
 	c.top = priority
-	for _, l := range c.lanesInOrder() {
+	for _, l := range c.lanes.inOrder() {
 		c.touch(l)
 	}
 }

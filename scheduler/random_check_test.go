@@ -73,7 +73,7 @@ func (s *story) openPurse() purse {
 			note(b.Bucket)
 		}
 	}
-	for _, l := range s.core.lanesInOrder() {
+	for _, l := range s.core.lanes.inOrder() {
 		for i := range l.own {
 			note(&l.own[i])
 		}
@@ -125,7 +125,7 @@ func (s *story) check() {
 		s.checkEntry(e)
 	}
 	for _, key := range storyKeys { // in this order, so that a seed always fails with the same words
-		if l := s.core.lanes[key]; s.core.Has(key) {
+		if l := s.core.lanes.get(key); s.core.Has(key) {
 			s.checkLane(key, l)
 		}
 	}
@@ -158,7 +158,7 @@ func (s *story) checkHeaps() {
 	checkHeap(s, "parked jobs", &c.parked, func(e *Entry) int32 { return e.pos })
 	checkHeap(s, "deadlines", &c.deadline, func(e *Entry) int32 { return e.deadlinePos })
 	for _, node := range c.wakes.nodes {
-		if l := node.item; l.retired || c.lanes[l.key] != l {
+		if l := node.item; l.retired || c.lanes.get(l.key) != l {
 			s.fatalf("a wake-up of key %s is that of a lane that is not in use", l.key)
 		}
 	}
@@ -194,7 +194,7 @@ func (s *story) checkRings() {
 			}
 		}
 	}
-	for _, l := range s.core.lanesInOrder() {
+	for _, l := range s.core.lanes.inOrder() {
 		n := 0
 		for _, seat := range l.ready.seats {
 			if (seat.ring != nil) != standing[seat] {
@@ -217,7 +217,7 @@ func (s *story) checkSeat(seat *seat, r *seatRing, class int, prev *seat) {
 		s.fatalf("key %s stands in the ring of class %d, %v, and takes itself to be in that of %d, %v", l.key, class, r.needs, seat.class, seat.needs)
 	case prev != nil && prev.ticket > seat.ticket:
 		s.fatalf("key %s stands behind a later ticket", l.key)
-	case seat.len == 0 || s.core.lanes[l.key] != l || l.retired:
+	case seat.len == 0 || s.core.lanes.get(l.key) != l || l.retired:
 		s.fatalf("key %s stands in a ring with %d jobs (retired %t)", l.key, seat.len, l.retired)
 	case s.core.classOf(s.core.head(seat))-MinPriority != class:
 		s.fatalf("key %s stands in the ring of class %d, and its head is of %d", l.key, class, s.core.classOf(s.core.head(seat))-MinPriority)
@@ -270,7 +270,7 @@ func (s *story) checkIdle() {
 // checkEntry looks whether a job that is not over stands where its state says.
 func (s *story) checkEntry(e *Entry) {
 	c := s.core
-	if c.lanes[e.Key] != e.lane() || e.lane().retired {
+	if c.lanes.get(e.Key) != e.lane() || e.lane().retired {
 		s.fatalf("%s is %v in a lane that is not in use", s.nameOf(e), e.state)
 	}
 	if s.settled[e] != (e.state == Detached) {
@@ -449,7 +449,7 @@ func (s *story) checkNothingDue() {
 
 // checkKeptLanes looks whether, when nothing happens by itself, the lanes that are left have something to remember.
 func (s *story) checkKeptLanes() {
-	for _, l := range s.core.lanesInOrder() {
+	for _, l := range s.core.lanes.inOrder() {
 		if at := l.freshAt(s.now); at != policy.Never {
 			s.fatalf("key %s is kept, and cannot be told from a new one from %v on", l.key, at)
 		}
@@ -470,11 +470,11 @@ func (s *story) checkEmpty() {
 	if c.wakes.len()+c.parked.len()+c.deadline.len() > 0 {
 		s.fatalf("in the end there are %d wake-ups, %d parked jobs, %d deadlines", c.wakes.len(), c.parked.len(), c.deadline.len())
 	}
-	if kept := len(c.lanesInOrder()); kept > 0 {
+	if kept := len(c.lanes.inOrder()); kept > 0 {
 		s.fatalf("in the end %d lanes are kept", kept)
 	}
-	if len(c.lanes) != len(c.spare) {
-		s.fatalf("in the end there are %d lanes, of which %d are spare", len(c.lanes), len(c.spare))
+	if c.lanes.len != len(c.spare) {
+		s.fatalf("in the end there are %d lanes, of which %d are spare", c.lanes.len, len(c.spare))
 	}
 	for i, b := range c.limits.buckets {
 		if b.Bucket == nil {

@@ -52,7 +52,7 @@ type GroupSnapshot struct {
 
 // Has reports whether the core keeps anything of a key.
 func (c *Core) Has(key string) bool {
-	l := c.lanes[key]
+	l := c.lanes.get(key)
 	return l != nil && !l.retired
 }
 
@@ -67,7 +67,7 @@ func (c *Core) Snapshot() Snapshot {
 	for _, g := range c.groups {
 		s.Groups = append(s.Groups, GroupSnapshot{Group: g.Group, Running: g.inFlight})
 	}
-	for _, l := range c.lanesInOrder() {
+	for _, l := range c.lanes.inOrder() {
 		s.Queued += l.ready.len
 		s.Keys = append(s.Keys, c.keySnapshot(l, &s))
 	}

@@ -1,6 +1,6 @@
 package scheduler
 
-// spareLanes is how many lanes that have been dropped are kept. They stay in the map of lanes until another key's lane is made of
+// spareLanes is how many lanes that have been dropped are kept. They stay in the table of lanes until another key's lane is made of
 // them, for the case that their own key comes back.
 const spareLanes = 64
 
@@ -10,7 +10,7 @@ const manySeats = 8
 // keepSpare keeps a lane that has been dropped, or forgets it.
 func (c *Core) keepSpare(l *lane) {
 	if len(c.spare) == spareLanes {
-		delete(c.lanes, l.key)
+		c.lanes.remove(l)
 		if c.recent == l {
 			c.recent = nil
 		}
@@ -36,7 +36,7 @@ func (c *Core) spareLane() *lane {
 	}
 	l := c.spare[n-1]
 	c.takeSpare(l)
-	delete(c.lanes, l.key)
+	c.lanes.remove(l)
 	if len(l.ready.seats) > manySeats {
 		l.ready.seats = nil
 	}

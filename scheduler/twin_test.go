@@ -136,7 +136,7 @@ func (w *twins) submit() {
 		}
 	}
 	w.jobs = append(w.jobs, pair)
-	if l := w.short.lanes[e.Key]; l != nil && l.retired {
+	if l := w.short.lanes.get(e.Key); l != nil && l.retired {
 		w.taken["revived"]++
 	}
 	w.both(func(c *Core, i int) {
@@ -203,7 +203,7 @@ func (w *twins) steer() {
 func (w *twins) both(tell func(c *Core, i int)) {
 	tell(w.short, 0)
 	for _, l := range w.long.spare {
-		delete(w.long.lanes, l.key)
+		w.long.lanes.remove(l)
 	}
 	w.long.spare, w.long.recent = nil, nil
 	tell(w.long, 1)

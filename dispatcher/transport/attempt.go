@@ -21,7 +21,11 @@ func (c *Call) attempt(ctx context.Context) (struct{}, error) {
 	if !c.renew() {
 		return struct{}{}, policy.Failed(errDelivered)
 	}
-	x := exchange{c: c}
+	x := &c.first
+	if x.c != nil {
+		x = new(exchange)
+	}
+	x.c = c
 	if limit := c.t.cfg.AnswerTimeout; limit > 0 { // which does not hold for the rest of a stream, as that of a context would
 		within, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)

@@ -27,14 +27,16 @@ func NewBase(inFlight int) *http.Transport {
 }
 
 // progress is how far an attempt has come, as net/http tells it.
-type progress struct{ asked, connected atomic.Bool }
+type progress struct {
+	asked, connected atomic.Bool
+	trace            httptrace.ClientTrace // which sets them
+}
 
 // watch returns a context that notes how far the request comes that it is for.
 func (p *progress) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { p.asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { p.connected.Store(true) },
-	})
+	p.trace.GetConn = func(string) { p.asked.Store(true) }
+	p.trace.GotConn = func(httptrace.GotConnInfo) { p.connected.Store(true) }
+	return httptrace.WithClientTrace(ctx, &p.trace)
 }
 
 // neverSent reports whether a request has certainly not been sent because there was no connection to send it on.

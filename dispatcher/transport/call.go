@@ -3,7 +3,6 @@ package transport
 import (
 	"crypto/rand"
 	"errors"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,7 +31,10 @@ type Call struct {
 	costs  []dispatcher.Cost
 	repeat bool // Repeatable
 
-	ambiguous int // attempts that ended so; the running attempt's, and there is one at a time
+	options [2]dispatcher.Option // what most calls need of them
+
+	first     exchange // the first attempt: most calls have but one
+	ambiguous int      // attempts that ended so; the running attempt's, and there is one at a time
 
 	mu   sync.Mutex
 	resp *http.Response // guarded by mu; what the caller gets
@@ -97,8 +99,7 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 	if cfg.Cost != nil {
 		c.costs = cfg.Cost(c)
 	}
-	options := make([]dispatcher.Option, 0, len(c.costs)+2)
-	options = append(options, dispatcher.WithKey(c.key))
+	options := append(c.options[:0], dispatcher.WithKey(c.key))
 	for _, cost := range c.costs {
 		options = append(options, dispatcher.WithCost(cost.Limit, cost.Tokens))
 	}
@@ -173,7 +174,7 @@ func (c *Call) renew() bool {
 }
 
 // conclude is what RoundTrip returns: what has been delivered; or how the job has ended.
-func (c *Call) conclude(result func() error) (*http.Response, error) {
+func (c *Call) conclude(result ending) (*http.Response, error) {
 	c.mu.Lock()
 	resp, last := c.resp, c.last
 	c.gone = true
@@ -181,7 +182,7 @@ func (c *Call) conclude(result func() error) (*http.Response, error) {
 	if resp != nil {
 		return resp, nil
 	}
-	err := result()
+	_, err, _ := result.Result()
 	var ended *job.Error
 	if last != nil && c.req.Context().Err() == nil && errors.As(err, &ended) && !calledOff(ended) {
 		last.Request = withFailure(c.req, ended)
@@ -213,11 +214,17 @@ func repeatable(c *Call) bool {
 	}
 }
 
+// mediaType is that of a body, in lower case and without its parameters, which may be wrong for all we care.
+func mediaType(h http.Header) string {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
 // streams is the default of Config.Streams.
 func streams(c *Call, resp *http.Response) bool {
-	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	kind := mediaType(resp.Header)
 	switch {
-	case err == nil && (kind == "text/event-stream" || kind == "application/x-ndjson" || kind == "application/jsonl" || kind == "multipart/x-mixed-replace"):
+	case kind == "text/event-stream" || kind == "application/x-ndjson" || kind == "application/jsonl" || kind == "multipart/x-mixed-replace":
 		return true
 	case strings.HasSuffix(c.req.URL.Path, ":streamGenerateContent"):
 		return true

@@ -13,8 +13,9 @@ import (
 // Transport is an http.RoundTripper whose requests are jobs of a dispatcher. Make one with [New].
 type Transport struct {
 	d       *dispatcher.Dispatcher
-	cfg     Config // with its defaults
-	direct  bool   // Base is net/http's own
+	place   job.Place // d, as contexts know it
+	cfg     Config    // with its defaults
+	direct  bool      // Base is net/http's own
 	learner *learner
 	notices notices
 }
@@ -31,7 +32,7 @@ func New(d *dispatcher.Dispatcher, cfg Config) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Transport{d: d, cfg: cfg}
+	t := &Transport{d: d, place: job.PlaceOf(d.Name()), cfg: cfg}
 	_, t.direct = cfg.Base.(*http.Transport)
 	if !cfg.NoLearning {
 		t.learner = newLearner(d, time.Now())
@@ -62,37 +63,57 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, &Error{Err: err}
 	}
-	done, result, err := t.begin(req.Context(), c, options)
+	ending, err := t.begin(req.Context(), c, options)
 	if err != nil {
 		return nil, &Error{Err: err}
 	}
 	select {
 	case <-c.ready:
-	case <-done:
+	case <-ending.Done():
 	}
-	return c.conclude(result)
+	return c.conclude(ending)
 }
 
-// begin hands the call to the dispatcher. done is closed when the job is settled, and then result tells how.
+// ending is how the job of a call ends: a [*job.Future], or a Do that somebody waits for.
+type ending interface {
+	Done() <-chan struct{}
+	Result() (none struct{}, err error, ok bool)
+}
+
+// begin hands the call to the dispatcher.
 //
 // The attempts run in the dispatcher's pool, because one may have to go on after RoundTrip has returned. TrySubmit does at an
 // open circuit what Do does, since the caller waits; where it would not wait for room, or has to be told of a deadlock, a
 // goroutine calls Do.
-func (t *Transport) begin(ctx context.Context, c *Call, options []dispatcher.Option) (done <-chan struct{}, result func() error, err error) {
-	if !job.Inside(ctx, t.d.Name()) {
+func (t *Transport) begin(ctx context.Context, c *Call, options []dispatcher.Option) (ending, error) {
+	if !t.place.Inside(ctx) {
 		future, err := dispatcher.TrySubmit(ctx, t.d, c.attempt, options...)
 		if err == nil {
-			return future.Done(), func() error { _, err, _ := future.Result(); return err }, nil
+			return future, nil
 		}
 		if !errors.Is(err, dispatcher.ErrQueueFull) {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	ended := make(chan struct{})
-	outcome := job.ErrGoexit // unless it returns
+	w := &waiting{done: make(chan struct{}), err: job.ErrGoexit} // unless it returns
 	go func() {
-		defer close(ended)
-		_, outcome = dispatcher.Do(ctx, t.d, c.attempt, options...)
+		defer close(w.done)
+		_, w.err = dispatcher.Do(ctx, t.d, c.attempt, options...)
 	}()
-	return ended, func() error { return outcome }, nil
+	return w, nil
+}
+
+// waiting is a Do on a goroutine of its own.
+type waiting struct {
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// Done returns a channel that is closed when Do has returned.
+func (w *waiting) Done() <-chan struct{} { return w.done }
+
+// Result returns what Do has returned.
+func (w *waiting) Result() (none struct{}, err error, ok bool) { //nolint:revive // as that of a future
+	<-w.done
+	return none, w.err, true
 }

@@ -55,6 +55,9 @@ var dialects = []dialect{
 // Limits returns what the headers of an answer say of the server's limits, in all dialects: OpenAI, Azure, Groq, Anthropic,
 // Mistral, OpenRouter, and what is common elsewhere. received is when the answer came, or zero, see [Answer].
 func Limits(h http.Header, received time.Time) []Observation {
+	if !limited(h) {
+		return nil
+	}
 	var found []Observation
 	for i := range dialects {
 		d := &dialects[i]
@@ -69,6 +72,16 @@ func Limits(h http.Header, received time.Time) []Observation {
 		}
 	}
 	return found
+}
+
+// limited reports whether any of the headers is of a dialect's. Most answers have fewer headers than there are dialects' names.
+func limited(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Anthropic-Ratelimit-") {
+			return true
+		}
+	}
+	return false
 }
 
 // read takes what one dialect says of its limit. A figure that makes no sense is as good as not said.

@@ -146,3 +146,38 @@ func TestFewerWorkersAreADeadlock(t *testing.T) {
 		assert.Equal(t, time.Second, line.now())
 	})
 }
+
+// S-F8, S-C3: there being fewer workers, it may become one only when something else has ended that made no room.
+func TestFewerWorkersAreADeadlockOnceOthersHaveEnded(t *testing.T) {
+	for name, fewer := range map[string]func(d *dispatcher.Dispatcher) error{
+		"of all":     func(d *dispatcher.Dispatcher) error { return d.SetWorkers(1) },
+		"of a key":   func(d *dispatcher.Dispatcher) error { return d.SetKeyWorkers(1) },
+		"of a group": func(d *dispatcher.Dispatcher) error { return d.SetGroupWorkers("g", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := open(t, dispatcher.Config{Workers: 2, KeyWorkers: 2, Groups: []dispatcher.Group{{Name: "g", Workers: 2}}})
+				line := newTimeline()
+				parent := submit(t, d, func(ctx context.Context) (int, error) {
+					time.Sleep(time.Second) // until the other runs, too
+					ctx, cancel := context.WithTimeout(ctx, time.Minute)
+					defer cancel()
+					child, err := dispatcher.Submit(ctx, d, line.marking(0, nil), dispatcher.WithGroup("g"))
+					if err != nil {
+						return 0, err
+					}
+					return child.Await(ctx)
+				}, dispatcher.WithGroup("g"))
+				other := submit(t, d, line.marking(3*time.Second, nil), dispatcher.WithGroup("g"))
+				time.Sleep(2 * time.Second)
+				require.NoError(t, fewer(d))
+				time.Sleep(500 * time.Millisecond)
+				assert.False(t, settled(parent), "the other job may make room")
+				_, err := parent.Await(t.Context())
+				assert.ErrorIs(t, err, job.ErrDeadlock)
+				assert.Equal(t, 3*time.Second, line.now())
+				assert.True(t, settled(other))
+			})
+		})
+	}
+}

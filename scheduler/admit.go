@@ -269,4 +269,7 @@ func (c *Core) land(l *lane, e *Entry) {
 	c.inFlight--
 	l.inFlight--
 	c.countInGroups(e, -1)
+	if len(c.awaits) > 0 && (c.inFlight >= c.workers || c.full(l) || c.fullGroups(e) != 0) {
+		c.entangled = true // there are fewer workers than before, and its end made no room: what is left may be stuck
+	}
 }

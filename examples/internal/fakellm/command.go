@@ -51,6 +51,7 @@ while it runs.
   -word-delay D       time between two events of a stream (0s)
   -seed N             selects who fails, and when (0)
   -key K[,K...]       keys to accept; may be repeated (any key, or none)
+  -account K=N        answers that key K pays for, may be repeated (no end)
 
 F is 0 to below 1 (of speed: 0.001 to 1000); D is a duration such as 250ms, 2m.
 Exit: 0 served, 1 the bill could not be written, 4 bad flags or address.

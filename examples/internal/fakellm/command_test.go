@@ -42,7 +42,7 @@ func TestHelpListsEveryFlag(t *testing.T) {
 		names = append(names, m[1])
 	}
 	slices.Sort(names)
-	if want := "allowed: " + strings.Join(names, ", ") + ", each"; len(names) != 22 || !strings.Contains(err.Error(), want) {
+	if want := "allowed: " + strings.Join(names, ", ") + ", each"; len(names) != 23 || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v\ndoes not say %q", err, want)
 	}
 }
@@ -52,7 +52,7 @@ func TestBadFlags(t *testing.T) {
 		args string
 		want []string
 	}{
-		{"-nonsense 1", []string{"-nonsense", "allowed: -burst"}},
+		{"-nonsense 1", []string{"-nonsense", "allowed: -account, -burst"}},
 		{"-rps", []string{"needs an argument", "-rps"}},
 		{"-rps many", []string{`"many"`, "-rps", "allowed: a number"}},
 		{"-rps -1", []string{"-rps is -1", "allowed: 0 (unlimited)"}},
@@ -68,6 +68,10 @@ func TestBadFlags(t *testing.T) {
 		{"-outage-for -5s", []string{"-outage-for is -5s", "allowed: 0s"}},
 		{"-seed -1", []string{"-seed", "allowed: a whole number"}},
 		{"-key a,,b", []string{"-key", "allowed: keys that are not empty"}},
+		{"-account a", []string{`"a"`, "-account", "allowed: KEY=N"}},
+		{"-account a=many", []string{"-account", "allowed: KEY=N"}},
+		{"-account =5", []string{"-account", "allowed: KEY=N"}},
+		{"-account a=-5", []string{"-account is -5", "0 or more"}},
 		{"-dialect latin", []string{`"latin"`, "-dialect", "allowed: auto, openai"}},
 		{"-limit 600", []string{`"600"`, "-limit", "allowed: N/D"}},
 		{"-limit 600/1m,round", []string{"-limit", "allowed: N/D"}},
@@ -112,7 +116,7 @@ func TestPortInUse(t *testing.T) {
 
 func TestFlagsReachTheConfig(t *testing.T) {
 	args := "-listen :8080 -rps 2.5 -burst 7 -fail 0.1 -throttle 0.2 -retry-after 3s -latency 50ms-300ms -slow 0.3 " +
-		"-slow-latency 4s -outage-at 5s -outage-for 6s -seed 18446744073709551615 -key a,b -key c " +
+		"-slow-latency 4s -outage-at 5s -outage-for 6s -seed 18446744073709551615 -key a,b -key c -account a=5 -account b=x=0 " +
 		"-dialect azure -limit 600/1m,burst=9 -limit 5tokens/1s,sliding,each,hidden -concurrent 4 -faults 0.4 -kinds 500,reset " +
 		"-rule too-long@m:hello -phase 1s,down -phase 2s,speed=0.5,503 -stall 1s -word-delay 2s"
 	cfg, listen, err := parseFlags(strings.Fields(args))
@@ -127,6 +131,7 @@ func TestFlagsReachTheConfig(t *testing.T) {
 		Rules:  []Rule{{Fault: TooLong, Model: "m", Prompt: "hello"}},
 		Phases: []Phase{{At: time.Second, Down: true}, {At: 2 * time.Second, Speed: 0.5, Fault: Status503}},
 		Stall:  time.Second, WordDelay: 2 * time.Second,
+		Accounts: map[string]int{"a": 5, "b=x": 0},
 	}
 	keys := cfg.Keys
 	cfg.Keys = nil

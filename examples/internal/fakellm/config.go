@@ -73,6 +73,9 @@ type Config struct {
 	// Keys are the accepted keys, as a bearer token or in the header x-api-key or api-key. Empty accepts every request, with
 	// or without a key.
 	Keys []string
+	// Accounts is how many answers a key pays for, by key. When nothing is left, its requests meet NoQuota, until TopUp. An
+	// answer is paid for when its request is admitted, and only if it is billed. A key that is not named pays for everything.
+	Accounts map[string]int
 	// Seed selects the schedule of failures, throttles and latencies. Every value is as good as any other.
 	Seed uint64
 	// MaxBody bounds a request's body in bytes; a longer one gets 413. Defaults to 4 MiB.
@@ -114,6 +117,9 @@ func (c Config) Validate() error {
 	check(c.MaxBody >= 0, "MaxBody", c.MaxBody, "0 (the default, 4 MiB), or a number of bytes")
 	for _, key := range c.Keys {
 		check(key != "", "Keys", `""`, "keys that are not empty")
+	}
+	for key, answers := range c.Accounts {
+		check(key != "" && answers >= 0, "Accounts", answers, "a number of answers, 0 or more, for a key that is not empty")
 	}
 	c.validateMore(check)
 	return errors.Join(faults...)

@@ -15,7 +15,7 @@ func TestConfigValidate(t *testing.T) {
 		{Fail: 0.999, Throttle: 0.5, Slow: 0.1},
 		{Latency: Range{Min: time.Second}}, {Latency: Range{Max: time.Second}}, {Latency: Range{Min: 1, Max: 1}},
 		{OutageFor: time.Second}, {OutageAt: time.Second, OutageFor: 1},
-		{Keys: []string{"a", "b"}, Seed: math.MaxUint64, MaxBody: 1},
+		{Accounts: map[string]int{"a": 0, "b": 1}}, {Keys: []string{"a", "b"}, Seed: math.MaxUint64, MaxBody: 1},
 		{Dialect: Silent, Concurrent: 1, Stall: time.Millisecond, WordDelay: maxWait},
 		{Limits: []Limit{{Max: 600, Per: time.Minute}, {Max: 1e9, Per: maxWait, Engine: FixedWindow, Counts: OutputTokens}}},
 		{Faults: Faults{Share: 0.99, Kinds: Transients(), PerPrompt: 9}, Rules: []Rule{{Fault: NoQuota}}},
@@ -55,6 +55,7 @@ func TestConfigValidate(t *testing.T) {
 		{"Phases[0].Speed", Config{Phases: []Phase{{Speed: 1e-4}}}}, {"Phases[0].Fault", Config{Phases: []Phase{{Fault: "x"}}}},
 		{"Stall", Config{Stall: 1}}, {"WordDelay", Config{WordDelay: -1}},
 		{"MaxBody", Config{MaxBody: -1}}, {"Keys", Config{Keys: []string{"a", ""}}},
+		{"Accounts", Config{Accounts: map[string]int{"a": -1}}}, {"Accounts", Config{Accounts: map[string]int{"": 1}}},
 	}
 	for _, c := range bad {
 		err := c.cfg.Validate()

@@ -16,6 +16,7 @@ type desk struct {
 	throttle share
 	fails    schedule
 	faults   faultPlan
+	accounts accounts
 	slow     share
 	latency  *rand.Rand
 	book     book
@@ -52,6 +53,7 @@ func newDesk(cfg Config, epoch time.Time) *desk {
 		throttle: newShare(cfg.Throttle, stream(cfg.Seed, streamThrottle)),
 		fails:    newSchedule(cfg.Fail, cfg.Seed),
 		faults:   newFaultPlan(cfg),
+		accounts: newAccounts(cfg.Accounts),
 		slow:     newShare(cfg.Slow, stream(cfg.Seed, streamSlow)),
 		latency:  stream(cfg.Seed, streamLatency),
 		book:     newBook(),
@@ -106,8 +108,20 @@ func (d *desk) decide(now time.Duration, r demand) verdict {
 	return v
 }
 
-// fate decides how an admitted request ends: by the phase, by a rule, or by one of the schedules.
+// fate decides how an admitted request ends, and has it paid for if that is billed.
 func (d *desk) fate(phase Phase, r demand, v *verdict) {
+	if d.accounts.broke(r.who) {
+		v.outcome, v.fault = faulted, NoQuota
+		return
+	}
+	d.chance(phase, r, v)
+	if v.outcome == completed || v.outcome == faulted && natures[v.fault].billed {
+		d.accounts.pay(r.who)
+	}
+}
+
+// chance decides how an admitted request ends that can be paid for: by the phase, by a rule, or by one of the schedules.
+func (d *desk) chance(phase Phase, r demand, v *verdict) {
 	fault, faulty := phase.Fault, phase.Fault != ""
 	if !faulty {
 		fault, faulty = d.faults.ruled(v.prompt, r.model, r.text)

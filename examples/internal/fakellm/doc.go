@@ -22,8 +22,8 @@
 // streamed where the request says so, with the usage at the end (of chat completions, if stream_options ask for it).
 //
 // What is posted is counted, and judged in this order: outage (503), unreadable body (400, 413), key (401), malformed request
-// (400), limits (429), arbitrary throttle (429), and only then is the request admitted, and answered or made to fail: by a
-// phase, by a rule, or by one of the two schedules, Fail and Faults. Everything before admission is refused at once;
+// (400), limits (429), arbitrary throttle (429), and only then is the request admitted, and answered or made to fail: by an
+// account that is empty, by a phase, by a rule, or by one of the two schedules, Fail and Faults. Everything before admission is refused at once;
 // everything after it takes the latency of an answer, and has taken from the limits.
 //
 // A limit of tokens takes at admission what the answer is going to be billed, which this server knows. How limits and errors

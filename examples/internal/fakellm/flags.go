@@ -41,6 +41,12 @@ func parseFlags(args []string) (cfg Config, listen string, err error) {
 		}
 		return nil
 	})
+	fs.Func("account", "", func(s string) error {
+		if cfg.Accounts == nil {
+			cfg.Accounts = make(map[string]int)
+		}
+		return parseAccount(s, cfg.Accounts)
+	})
 	fs.Func("key", "", func(s string) error { cfg.Keys = append(cfg.Keys, strings.Split(s, ",")...); return nil })
 
 	switch err := fs.Parse(args); {
@@ -121,7 +127,7 @@ func explain(fs *flag.FlagSet, err error) error {
 var flagOf = map[string]string{
 	"Rate": "-rps", "Burst": "-burst", "Fail": "-fail", "Throttle": "-throttle", "RetryAfter": "-retry-after",
 	"Latency.Min": "-latency", "Latency.Max": "-latency", "Slow": "-slow", "SlowLatency": "-slow-latency",
-	"OutageAt": "-outage-at", "OutageFor": "-outage-for", "Keys": "-key",
+	"OutageAt": "-outage-at", "OutageFor": "-outage-for", "Keys": "-key", "Accounts": "-account",
 	"Dialect": "-dialect", "Limits": "-limit", "Concurrent": "-concurrent", "Faults.Share": "-faults", "Faults.Kinds": "-kinds",
 	"Rules": "-rule", "Phases": "-phase", "Stall": "-stall", "WordDelay": "-word-delay",
 }

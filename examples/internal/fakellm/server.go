@@ -37,6 +37,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.cfg.Keys = nil // the caller's slice may change, and no copy is needed
 	s.desk = newDesk(s.cfg, s.epoch)
+	s.cfg.Accounts, s.desk.cfg.Accounts = nil, nil // likewise
 	return s, nil
 }
 

@@ -82,27 +82,6 @@ func TestOneKeyBroke(t *testing.T) {
 	}
 }
 
-// Both run out: the run pauses, and nothing counts as failed.
-func TestBothKeysBroke(t *testing.T) {
-	const prompts, paid, inFlight = 200, 30, 4
-	api := newPurse(t, map[string]int{theKey: paid, otherKey: paid})
-	r := twoKeys(t, api.baseURL(), prompts)
-	r.run(t, exitPaused, "-api-key-env", keyEnv+","+otherEnv, "-max-in-flight", fmt.Sprint(inFlight))
-	r.mustHideKeys(t)
-	if refused := api.refused[theKey] + api.refused[otherKey]; refused < 2 || refused > 2*inFlight {
-		t.Errorf("refused %v", api.refused)
-	}
-	mustSum(t, r.stdout.String(), map[string]int64{"answered": 2 * paid, "left": prompts - 2*paid})
-	if len(r.records(t)) != 2*paid {
-		t.Errorf("%d lines", len(r.records(t)))
-	}
-	for _, words := range []string{"no API key is left", keyEnv + ": out_of_money", otherEnv + ": out_of_money", "140 of 200 prompts are left"} {
-		if !strings.Contains(r.stderr.String(), words) {
-			t.Errorf("%q is not said:\n%s", words, r.stderr)
-		}
-	}
-}
-
 // A key that is told to wait for an hour keeps nobody: what was bound to it goes to the other one, the one prompt that met it included.
 func TestSlowKey(t *testing.T) {
 	const prompts = 60

@@ -60,7 +60,8 @@ func (b *batch) loop(ctx context.Context, cancel context.CancelFunc) {
 		case <-tick.C:
 			b.look()
 		}
-		if code, _ := b.halt.wish(); code == exitNotRecorded {
+		if err := b.rec.broken(); err != nil { // perhaps only in forcing to the disk what was written
+			b.halt.ask(exitNotRecorded, unwritten(err))
 			cancel() // what cannot be recorded must not be sent
 		}
 	}

@@ -100,7 +100,7 @@ func (b *batch) attempt(ctx context.Context, f *flight) (chat.Answer, error) {
 // unrecorded ends the run because something could not be recorded: nothing more may be sent. It returns what ends the attempt.
 func (b *batch) unrecorded(err error) error {
 	if !errors.Is(err, journal.ErrClosed) { // or the run has ended already
-		b.halt.ask(exitNotRecorded, err.Error())
+		b.halt.ask(exitNotRecorded, unwritten(err))
 	}
 	return policy.Fatal(policy.Unbilled(policy.Neutral(fmt.Errorf("%w: %w", errNotRecorded, err))))
 }

@@ -20,7 +20,7 @@ type held struct {
 
 func hold(t *testing.T) *held {
 	t.Helper()
-	h := &held{arrived: make(chan struct{}, 100), gone: make(chan struct{}, 100), release: make(chan struct{})}
+	h := &held{arrived: make(chan struct{}, 300), gone: make(chan struct{}, 300), release: make(chan struct{})}
 	h.backend = serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
 		h.arrived <- struct{}{}
 		select {

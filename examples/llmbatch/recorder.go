@@ -142,6 +142,14 @@ func (r *recorder) lines(failed bool, write func(item int, line []byte) error) e
 	return err
 }
 
+// broken returns why nothing can be recorded any more; nil if it can.
+func (r *recorder) broken() error {
+	if r == nil {
+		return nil
+	}
+	return r.Err()
+}
+
 // close closes the journal.
 func (r *recorder) close() error {
 	if r == nil {

@@ -119,7 +119,7 @@ func (b *batch) repeated(item batchfile.Item) bool {
 // share records an answer that another prompt has got.
 func (b *batch) share(record batchfile.Record, err error, item batchfile.Item) {
 	if err != nil {
-		b.halt.ask(exitNotRecorded, err.Error())
+		b.stop(exitNotRecorded, unwritten(err))
 		return
 	}
 	record.CustomID, record.ID = item.ID, ""

@@ -35,14 +35,12 @@ func run(args []string, signals <-chan os.Signal, con console) int {
 	}
 	src, err := openSource(&s, con.in)
 	if err != nil {
-		con.say("llmbatch: %v", err)
-		return exitUsage
+		return s.notBegun(con, err)
 	}
 	b, err := open(s, src, con)
 	if err != nil {
 		src.close()
-		con.say("llmbatch: %v", err)
-		return exitUsage
+		return s.notBegun(con, err)
 	}
 	looked, err := newLookout(s.listen, b)
 	if err != nil {
@@ -219,11 +217,11 @@ func (b *batch) answerAll(signals <-chan os.Signal) int {
 	b.repeats.close()
 	if b.seq != nil {
 		if err := b.seq.close(); err != nil {
-			b.halt.ask(exitNotRecorded, err.Error())
+			b.halt.ask(exitNotRecorded, unwritten(err))
 		}
 	}
 	if err := errors.Join(b.out.Close(), b.rec.close()); err != nil {
-		b.halt.ask(exitNotRecorded, err.Error())
+		b.halt.ask(exitNotRecorded, unwritten(err))
 	}
 	return b.tally.exitCode(&b.halt)
 }
@@ -272,7 +270,7 @@ func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
 	}
 }
 
-// finish writes the line of a prompt and counts it. It reports whether that went well.
+// finish writes the line of a prompt and counts it. It reports whether it is on record.
 func (b *batch) finish(item batchfile.Item, record batchfile.Record, flaw string, err error) bool {
 	if !b.write(&item, record, flaw == "" && record.Succeeded()) {
 		return false
@@ -281,22 +279,24 @@ func (b *batch) finish(item batchfile.Item, record batchfile.Record, flaw string
 	return true
 }
 
-// write writes a line, first to the journal, and reports whether that went well.
-func (b *batch) write(item *batchfile.Item, record batchfile.Record, answered bool) bool {
+// write writes a line, first to the journal, and reports whether it is on record. If it is in the journal and not in the output, the
+// run ends as well, but what is under way is worth awaiting: the journal has it, and the output is made anew from that.
+func (b *batch) write(item *batchfile.Item, record batchfile.Record, answered bool) (recorded bool) {
 	line, err := batchfile.AppendRecord(b.built[:0], record)
 	if err == nil {
 		err = b.rec.end(item, line, answered)
 	}
-	if err == nil {
+	if recorded = err == nil; recorded {
 		err = b.put(item.Index, line)
+		recorded = err == nil || b.rec != nil
 	}
 	if b.built = line; cap(line) > keptLine {
 		b.built = nil
 	}
 	if err != nil {
-		b.halt.ask(exitNotRecorded, err.Error())
+		b.stop(exitNotRecorded, unwritten(err))
 	}
-	return err == nil
+	return recorded
 }
 
 // keptLine is the largest buffer that is kept for the next line.

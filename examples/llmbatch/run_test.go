@@ -449,35 +449,6 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// What cannot be recorded is not sent: the first answer that does not fit on the disk is the last request.
-func TestDiskFull(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	standardOutput(t, full)
-	const inFlight = 2
-	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
-		if n == 1 {
-			return false
-		}
-		<-r.Context().Done() // until the run gives up
-		return true
-	})
-	r := newRun(t, api.baseURL(), 30)
-	code := run(r.args("-o", "-", "-journal", filepath.Join(t.TempDir(), "journal"), "-max-in-flight", fmt.Sprint(inFlight)), nil, console{out: full, err: r.stderr})
-	if code != exitNotRecorded {
-		t.Errorf("exit code %d", code)
-	}
-	api.mustHit(t, 1, 1+inFlight)
-	for _, words := range []string{"could not be recorded", "no space left"} {
-		if !strings.Contains(r.stderr.String(), words) {
-			t.Errorf("%q is not said:\n%s", words, r.stderr)
-		}
-	}
-	mustSum(t, r.stderr.String(), map[string]int64{"answered": 0, "left": 30})
-}
-
 // An outage costs a handful of requests and no prompt: the circuit opens, and one request at a time asks whether it is over.
 func TestOutage(t *testing.T) {
 	t.Parallel() // it takes the five seconds after which the circuit is tested

@@ -36,12 +36,12 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 }
 
 // howToGoOn says how to go on, by the same command.
-func (b *batch) howToGoOn() string {
-	if b.rec == nil {
+func (s *settings) howToGoOn() string {
+	if s.journal == "" {
 		return "the demo starts over"
 	}
-	again := "go on with: " + shell(b.command)
-	if b.settings.in == "-" {
+	again := "go on with: " + shell(s.command)
+	if s.in == "-" {
 		again += ", and the same input"
 	}
 	return again

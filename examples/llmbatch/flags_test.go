@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/policy"
@@ -256,44 +255,5 @@ func TestLimits(t *testing.T) {
 	unlimited := defaults()
 	if none := unlimited.limits(); none != nil {
 		t.Errorf("without -rpm: %+v", none)
-	}
-}
-
-// Each command's help fits a screen, and that of run names every flag there is.
-func TestHelp(t *testing.T) {
-	for name, text := range map[string]string{"llmbatch": help, "run": runHelp, "estimate": estimateHelp} {
-		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		if len(lines) > 52 {
-			t.Errorf("%s: %d lines", name, len(lines))
-		}
-		for n, line := range lines {
-			if columns := utf8.RuneCountInString(line); columns > 80 {
-				t.Errorf("%s: line %d has %d columns: %s", name, n+1, columns, line)
-			}
-		}
-	}
-	t.Setenv("OPENAI_API_KEY", "k")
-	_, err := parseFlags([]string{"-no-such-flag"})
-	mustNameFlags(t, runHelp, err)
-	_, err = parseForecast([]string{"-no-such-flag"})
-	mustNameFlags(t, estimateHelp, err)
-}
-
-// mustNameFlags compares a help with the flags that an error lists.
-func mustNameFlags(t *testing.T, help string, err error) {
-	t.Helper()
-	if err == nil {
-		t.Fatal("no error")
-	}
-	_, names, _ := strings.Cut(err.Error(), "allowed: ")
-	for name := range strings.FieldsSeq(names) {
-		if !strings.Contains(help, "\n  "+name+" ") && !strings.Contains(help, "\n  "+name+"\n") {
-			t.Errorf("%s is not in the help", name)
-		}
-	}
-	for line := range strings.Lines(help) {
-		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(line, "  -") && !strings.Contains(" "+names+" ", " "+name+" ") {
-			t.Errorf("%s is no flag", name)
-		}
 	}
 }

@@ -1,5 +1,10 @@
 package main
 
+import "strings"
+
+// Each page of the help fits a terminal of 24 lines and 80 columns, with a line left for the shell. So the flags of run have a page of
+// those that most people need, and one for each topic.
+
 const help = `usage: llmbatch                      the demo: a hostile API on this machine,
                                      258 prompts, results.jsonl
        llmbatch [run] -i IN [flags]  answer every prompt of a file
@@ -18,15 +23,41 @@ exit: 0 all answered, 1 could not record, 2 some failed (each has its line),
 `
 
 const runHelp = `usage: llmbatch [run] -i IN [flags]      (defaults in brackets; D is 30s, 2m, …)
+  -i IN                prompts: OpenAI Batch lines, bare bodies, objects with a
+                       prompt field, or plain text; gzip by .gz; - is stdin
+  -o OUT               answers, a line each; - is stdout (results.jsonl)
+  -model M             for prompts that name none
+  -base-url URL        the API (https://api.openai.com/v1)
+  -api-key-env A[,B…]  variables that hold the keys (OPENAI_API_KEY)
+  -rpm N  -tpm N       requests and tokens in any 60 s, of each key (no limit)
+  -max-in-flight N     requests at once, of all keys (64)
+  -budget-usd X        pause before more is spent; needs -price in=P,out=P
+  -listen ADDR         a live page, JSON and Prometheus metrics (off)
+The same command again goes on where it was. All flags, by topic:
+  llmbatch help input    -i -prompt-field -model -set -base-url -api-key-env
+  llmbatch help limits   -rpm -burst -rpd -tpm -itpm -otpm -max-in-flight
+  llmbatch help retries  -max-attempts -retry-ambiguous -max-throttle-wait
+                         -timeout -connect-timeout -idle-timeout
+                         -deadline -run-deadline -seed
+  llmbatch help money    -price -budget-usd -budget-tokens
+  llmbatch help resume   -journal -sync -in-flight -retry-failed -allow-changed
+  llmbatch help output   -o -order -dedupe -strict -max-response-bytes
+                         -progress -listen
+exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags
+`
+
+// topics are the pages about the flags of run.
+var topics = []struct{ name, text string }{
+	{"input", `what is sent, and where to
   -i IN                 prompts: OpenAI Batch lines, bare bodies, objects with a
                         prompt field, or plain text; gzip by .gz; - is stdin
-  -o OUT                answers, a line each; - is stdout (results.jsonl)
   -prompt-field NAME    where plain objects hold the prompt (prompt)
-  -base-url URL         the API (https://api.openai.com/v1)
   -model M              for prompts that name none
   -set NAME=VALUE       put this member into every body; may be repeated
-  -api-key-env A[,B…]   variables that hold the keys (OPENAI_API_KEY)
-limits, of each key with each model; none unless given
+  -base-url URL         the API (https://api.openai.com/v1)
+  -api-key-env A[,B…]   variables that hold the keys, which are used side by
+                        side (OPENAI_API_KEY)
+`}, {"limits", `limits, of each key with each model; none unless given
   -rpm N                requests in any 60 s
   -burst B              of these, how many at once (N/60, at least 1)
   -rpd N                requests in any 24 h
@@ -34,7 +65,7 @@ limits, of each key with each model; none unless given
   -itpm N               likewise, of prompts alone
   -otpm N               likewise, of answers alone
   -max-in-flight N      requests at once, of all keys (64)
-trying again
+`}, {"retries", `trying again
   -max-attempts N       executions of one prompt, throttles not counted (6)
   -retry-ambiguous N    of them, after ones that may have been billed (2)
   -max-throttle-wait D  that a prompt may wait for throttles, in all (15m)
@@ -43,11 +74,12 @@ trying again
   -idle-timeout D       that an answer may be silent (1m)
   -deadline D           of one prompt, from its first attempt on (none)
   -run-deadline D       of the run, which then pauses (none)
-money
+  -seed N               makes the choice of waits repeatable
+`}, {"money", `money
   -price in=P,out=P[,cached=P]  in US dollars for a million tokens
   -budget-usd X         pause before more would be spent; needs -price
   -budget-tokens N      pause before more would be used; both are of this run
-going on: the same command again, after whatever ended the run
+`}, {"resume", `going on: the same command again, after whatever ended the run
   -journal FILE         says how far the run has come (OUT.journal)
   -sync WHEN            forces it to the disk, against power cuts: always,
                         interval (of 1 s), off (interval)
@@ -55,42 +87,55 @@ going on: the same command again, after whatever ended the run
                         (retry)
   -retry-failed         sends again what has failed for good
   -allow-changed        runs lines that have changed, instead of refusing
-and
+`}, {"output", `what comes of it
+  -o OUT                answers, a line each; - is stdout (results.jsonl)
   -order HOW            of the output: completion, or input (completion)
   -dedupe HOW           identical requests share an answer: always, auto (if
                         their temperature is 0), off (off)
   -strict               answers cut short or withheld count as failed
   -max-response-bytes N of one answer (33554432)
-  -seed N               makes the choice of waits repeatable
   -progress HOW         auto, plain, json or off (auto)
   -listen ADDR          a live page, JSON and Prometheus metrics (off)
 exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags
       or files, 130 interrupted
-`
+`},
+}
 
-const estimateHelp = `usage: llmbatch estimate -i IN [flags]    (defaults in brackets)
+// helpOn returns the page about a topic of run, or all of them; ok is false if there is none.
+func helpOn(topic string) (text string, ok bool) {
+	var all strings.Builder
+	for _, t := range topics {
+		if t.name == topic {
+			return t.text, true
+		}
+		all.WriteString(t.text)
+	}
+	return all.String(), topic == "all"
+}
+
+// topicNames lists what helpOn knows.
+func topicNames() string {
+	var names []string
+	for _, t := range topics {
+		names = append(names, t.name)
+	}
+	return strings.Join(append(names, "all"), ", ")
+}
+
+const estimateHelp = `usage: llmbatch estimate -i IN [flags]   (defaults in brackets; D is 30s, 2m, …)
 
 Says what a run with these flags will come to, and sends nothing: how many
 tokens the prompts have, which can never fit into the limits, what it costs, and
 how long it takes. That is found by running the scheduler itself, on a clock of
 its own.
 
-  -i IN                 as of run, and so are
-  -prompt-field NAME
-  -model M
-  -set NAME=VALUE
+As of run, see llmbatch run -h:
+  -i IN  -prompt-field NAME  -model M  -set NAME=VALUE
   -api-key-env A[,B…]   of which only the number counts (OPENAI_API_KEY)
-  -rpm N
-  -burst B
-  -rpd N
-  -tpm N
-  -itpm N
-  -otpm N
-  -max-in-flight N      (64)
-  -max-attempts N       (6)
+  -rpm N  -burst B  -rpd N  -tpm N  -itpm N  -otpm N
+  -max-in-flight N  -max-attempts N  -seed N
   -price in=P,out=P[,cached=P]
-  -seed N
-what is assumed of the server
+what is assumed of the server:
   -latency D|D-D        how long a request takes, or from … to (2s)
   -fail-rate F          share of the requests that fail, 0 to 0.9 (0)
   -output-tokens N      of an answer on average (as many as it may have)

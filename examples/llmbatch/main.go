@@ -60,7 +60,9 @@ func start(args []string, con console) int {
 		return runEstimate(args[1:], con)
 	case "run":
 		return run(args[1:], signals, con)
-	case "help", "-h", "-help", "--help":
+	case "help":
+		return helpMain(args[1:], con)
+	case "-h", "-help", "--help":
 		_, _ = io.WriteString(con.out, help)
 		return exitDone
 	default:
@@ -70,6 +72,26 @@ func start(args []string, con console) int {
 		}
 		return run(args, signals, con)
 	}
+}
+
+// helpMain is the command help: alone, about a command, or about a topic of run.
+func helpMain(about []string, con console) int {
+	if len(about) == 0 {
+		_, _ = io.WriteString(con.out, help)
+		return exitDone
+	}
+	if len(about) == 1 {
+		switch about[0] {
+		case "run", "estimate", "verify", "fakellm":
+			return start([]string{about[0], "-h"}, con)
+		}
+		if text, ok := helpOn(about[0]); ok {
+			_, _ = io.WriteString(con.out, text)
+			return exitDone
+		}
+	}
+	con.say("llmbatch: no help on %q; allowed: a command (run, estimate, verify, fakellm), or a topic of run (%s)", strings.Join(about, " "), topicNames())
+	return exitUsage
 }
 
 // contextOf returns a context that ends with the first signal.

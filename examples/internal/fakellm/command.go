@@ -20,41 +20,30 @@ const (
 // grace is how long the command waits, after its context has ended, for answers to reach their clients.
 const grace = 5 * time.Second
 
-const help = `usage: llmbatch fakellm [flags]
-
-A hostile LLM API, OpenAI's and Anthropic's, for trying any client against.
-It serves until interrupted, then prints its bill, which is also at GET /_ledger
-while it runs.
-
-  -listen ADDR        where to listen (127.0.0.1:0, a free port)
-  -rps N              requests admitted per second; 0 is unlimited (0)
-  -burst N            requests that may come at once (one second's, at least 1)
-  -fail F             fraction that fails: 500, 503 or a reset (0)
-  -throttle F         fraction refused with 429 although there is room (0)
-  -retry-after D      the wait such a 429 asks for (1s)
-  -latency D|D-D      time an answer takes, or a range: 50ms-300ms (0s)
-  -slow F             fraction that takes longer (0)
-  -slow-latency D     by so much (2s)
-  -outage-at D        start of an outage, from the first request on (0s)
-  -outage-for D       its length; 0s is no outage (0s)
-  -dialect NAME       headers and errors of openai, anthropic, azure, mistral,
-                      openrouter, silent (auto, by the path)
-  -limit SPEC         another limit, may be repeated: 600/1m, 60/1m,burst=5,
-                      30000tokens/1m,sliding, 600/1m,fixed,each (key its own),
-                      100/10s,sliding,hidden (from the headers)
-  -concurrent N       requests answered at once; 0 is no bound (0)
-  -faults F           fraction that meets a fault, two of a prompt at most (0)
-  -kinds K[,K...]     the faults: 500, 429-date, reset-mid... (all transient)
-  -rule K[@MODEL][:TEXT]  fault of all that fits, may be repeated: 401@gpt-4o
-  -phase D[,down][,speed=F][,K]  from D on, may be repeated: 1m,speed=0.5
-  -stall D            how long a stalled answer trickles (30s)
-  -word-delay D       time between two events of a stream (0s)
-  -seed N             selects who fails, and when (0)
-  -key K[,K...]       keys to accept; may be repeated (any key, or none)
-  -account K=N        answers that key K pays for, may be repeated (no end)
-
-F is 0 to below 1 (of speed: 0.001 to 1000); D is a duration such as 250ms, 2m.
-Exit: 0 served, 1 the bill could not be written, 4 bad flags or address.
+// help fits a terminal of 24 lines and 80 columns, with a line left for the shell.
+const help = `usage: llmbatch fakellm [flags]    a hostile LLM API, to try any client against
+It serves until interrupted, then prints its bill, which is at GET /_ledger too.
+  -listen ADDR      where to listen (127.0.0.1:0, a free port)
+  -rps N  -burst N  requests admitted per second, and at once; 0 is no limit (0)
+  -limit SPEC +     a further limit: 600/1m 60/1m,burst=5 30000tokens/1m,sliding
+                    600/1m,fixed,each (key) 9/1s,sliding,hidden (from headers)
+  -concurrent N     requests answered at once; 0 is no bound (0)
+  -latency D|D-D    how long an answer takes, or a range: 50ms-300ms (0s)
+  -slow F  -slow-latency D  fraction that takes longer (0), and how much (2s)
+  -stall D  -word-delay D  how long one trickles (30s); time between words (0s)
+  -fail F           fraction that fails: 500, 503 or a reset (0)
+  -throttle F  -retry-after D  429 although there is room (0), to wait D (1s)
+  -faults F  -kinds K[,K…]  fraction with one of these faults: 500, 429-date,
+                    reset-mid… (0, all transient), two of a prompt at most
+  -rule K[@MODEL][:TEXT] +  fault of all that fits: 401@gpt-4o
+  -phase D[,down][,speed=F][,K] +  from D on: 1m,speed=0.5
+  -outage-at D  -outage-for D  start and length of an outage (0s, none)
+  -dialect NAME     of headers and errors: openai, anthropic, azure, mistral,
+                    openrouter, silent (auto, by the path)
+  -key K[,K…] +     keys to accept (any, or none)
+  -account K=N +    answers that key K pays for until its money is out (no end)
+  -seed N           selects who fails, and when (0)
++: may be repeated. F is 0 to below 1. Exit: 0 served, 1 no bill, 4 bad flags.
 `
 
 // Main is the subcommand `llmbatch fakellm`: it serves until ctx ends, then prints the Ledger as indented JSON on stdout

@@ -30,15 +30,10 @@ func openRecorder(s *settings) (*recorder, error) {
 		return nil, nil
 	}
 	r := &recorder{}
-	opt := journal.Options{Every: time.Second, Replay: func(record journal.Record) error {
+	opt := s.journalOptions()
+	opt.Replay = func(record journal.Record) error {
 		r.resets = r.resets || record.Kind == journal.KindReset
 		return nil
-	}}
-	switch s.sync {
-	case "always":
-		opt.Sync = journal.Always
-	case "off":
-		opt.Sync = journal.Off
 	}
 	var err error
 	if r.Journal, err = journal.Open(s.journal, opt); err != nil {
@@ -53,6 +48,12 @@ func openRecorder(s *settings) (*recorder, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// journalOptions is when the journal is forced to the disk.
+func (s *settings) journalOptions() journal.Options {
+	how := map[string]journal.Sync{"always": journal.Always, "interval": journal.Interval, "off": journal.Off}
+	return journal.Options{Sync: how[s.sync], Every: time.Second}
 }
 
 // claim refuses an output that exists and is not this journal's.

@@ -48,6 +48,24 @@ func TestFaultsOfTheSchedule(t *testing.T) {
 	}
 }
 
+// Only the kinds that are named are dealt, as often as each other, and PerPrompt is the cap.
+func TestFaultsOfSomeKinds(t *testing.T) {
+	d := opened(t, Config{Faults: Faults{Share: 0.5, Kinds: []Fault{Status500, Reset}, PerPrompt: 1}})
+	for i := range byte(100) {
+		for range 2 {
+			d.arrive(0)
+			d.finish(d.decide(0, promptKey{i}, completed), usage{}, false)
+		}
+		if r := d.book.record(promptKey{i}); r.Faulted > 1 {
+			t.Errorf("%+v", r)
+		}
+	}
+	met := d.book.ledger().Faults
+	if len(met) != 2 || met[Reset] < 40 || met[Status500]-met[Reset] > 1 || met[Reset]-met[Status500] > 1 {
+		t.Errorf("%v", met)
+	}
+}
+
 func TestFaultsAreDeterministic(t *testing.T) {
 	run := func(seed uint64) (all []Fault) {
 		d := opened(t, Config{Faults: Faults{Share: 0.5}, Seed: seed})

@@ -19,7 +19,7 @@ import (
 func TestShortcutsChangeNothing(t *testing.T) {
 	taken := map[string]int{}
 	t.Cleanup(func() { t.Log(taken) })
-	first, last := uint64(1), uint64(250)
+	first, last := uint64(1), uint64(120)
 	switch {
 	case *onlySeed != 0:
 		first, last = *onlySeed, *onlySeed

@@ -27,9 +27,9 @@ func TestEstimateIsRight(t *testing.T) {
 		assumed string
 		server  fakellm.Config
 	}{
-		{"requests", 2500, sizes, "-rpm 600", "-latency 400ms", fakellm.Config{Latency: fakellm.Range{Min: 400 * time.Millisecond}}},
-		{"requests, two keys", 2500, sizes, "-rpm 300 -api-key-env " + keyEnv + "," + otherEnv, "-latency 400ms", fakellm.Config{Latency: fakellm.Range{Min: 400 * time.Millisecond}}},
-		{"tokens", 800, mixed, "-tpm 60000", "-latency 500ms-1500ms -output-tokens 60",
+		{"requests", 1200, sizes, "-rpm 600", "-latency 400ms", fakellm.Config{Latency: fakellm.Range{Min: 400 * time.Millisecond}}},
+		{"requests, two keys", 1200, sizes, "-rpm 300 -api-key-env " + keyEnv + "," + otherEnv, "-latency 400ms", fakellm.Config{Latency: fakellm.Range{Min: 400 * time.Millisecond}}},
+		{"tokens", 500, mixed, "-tpm 60000", "-latency 500ms-1500ms -output-tokens 60",
 			fakellm.Config{Latency: fakellm.Range{Min: 500 * time.Millisecond, Max: 1500 * time.Millisecond}}},
 		{"in flight", 1000, sizes, "-max-in-flight 8", "-latency 200ms-1s", fakellm.Config{Latency: fakellm.Range{Min: 200 * time.Millisecond, Max: time.Second}}},
 		{"in flight, one in ten failing", 1000, sizes, "-max-in-flight 8", "-latency 200ms-1s -fail-rate 0.1",

@@ -26,6 +26,7 @@ const (
 )
 
 func main() {
+	boundHeap()
 	os.Exit(start(os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin}))
 }
 

@@ -16,6 +16,9 @@ import (
 func TestSequence(t *testing.T) {
 	const places = 3 * chunkSize
 	seed := rand.Uint64()
+	line := func(place int) string { // some are longer than what is read at once
+		return fmt.Sprintf("%d%s\n", place, strings.Repeat("x", place%97*100))
+	}
 	for _, missing := range []int{-1, 0, 5, places - 1} {
 		var got []string
 		s := newSequence(func(line []byte) error { got = append(got, string(line)); return nil })
@@ -23,7 +26,7 @@ func TestSequence(t *testing.T) {
 			if place == missing {
 				continue
 			}
-			if err := s.put(place, []byte(fmt.Sprintf("%d\n", place))); err != nil {
+			if err := s.put(place, []byte(line(place))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -36,7 +39,7 @@ func TestSequence(t *testing.T) {
 		var want []string
 		for place := range places {
 			if place != missing {
-				want = append(want, fmt.Sprintf("%d\n", place))
+				want = append(want, line(place))
 			}
 		}
 		if strings.Join(got, "") != strings.Join(want, "") || s.held != 0 || len(s.chunks) != 0 {
@@ -58,7 +61,7 @@ func TestSequenceFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if info, err := s.file.Stat(); err != nil || info.Size() != 1000 || s.held != 0 {
+	if info, err := s.file.Stat(); err != nil || info.Size() != header+1000 || s.held != 0 {
 		t.Errorf("%d bytes, %d held, %v", info.Size(), s.held, err)
 	}
 }

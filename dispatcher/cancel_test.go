@@ -2,10 +2,12 @@ package dispatcher_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -67,4 +69,55 @@ func TestCancelTellsTheTruth(t *testing.T) {
 	}
 	t.Log(count)
 	assert.Positive(t, count[job.NeverRan])
+}
+
+// holding is a context that has ended when an attempt looks at it, and then what the attempt has to say comes to the scheduler in
+// one turn: that the job is canceled, and that its function has not been called.
+type holding struct {
+	context.Context
+	d     *dispatcher.Dispatcher
+	armed atomic.Bool
+	ended atomic.Bool
+}
+
+func (c *holding) Done() <-chan struct{} { return nil }
+
+func (c *holding) Err() error {
+	if c.armed.CompareAndSwap(true, false) {
+		time.AfterFunc(time.Second, dispatcher.Hold(c.d))
+		c.ended.Store(true)
+	}
+	if c.ended.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// S-R9: an error says how often the function was called, also when its job was canceled between admission and start.
+func TestCanceledBeforeStartIsNoAttempt(t *testing.T) {
+	for _, how := range []string{"Submit", "Do"} {
+		for called := range 3 {
+			t.Run(fmt.Sprintf("%s, attempt %d", how, called+1), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := open(t, dispatcher.Config{Retry: exact(5, time.Minute)})
+					ctx, line := &holding{Context: context.Background(), d: d}, newTimeline()
+					time.AfterFunc(time.Duration(called)*time.Minute+time.Second, func() { ctx.armed.Store(true) })
+					delay, fn := dispatcher.WithDelay(time.Minute), script(line, times(5, policy.Transient(errBackend))...)
+					var err error
+					if how == "Do" {
+						_, err = dispatcher.Do(ctx, d, fn, delay)
+					} else {
+						var future *job.Future[int]
+						future, err = dispatcher.Submit(ctx, d, fn, delay)
+						require.NoError(t, err)
+						_, err = await(t, future)
+					}
+					failed := asJobError(t, err)
+					assert.ErrorIs(t, err, job.ErrCanceled)
+					assert.Equal(t, called, failed.Attempts, err)
+					assert.Len(t, line.all(), called)
+				})
+			})
+		}
+	}
 }

@@ -44,3 +44,14 @@ func Handover(d *Dispatcher) string {
 	l := &d.loop // nobody serves, so nobody else looks at it
 	return fmt.Sprintf("%s; unsettled %d, in flight %d, next wake-up %v, armed %v, now %v", told, l.core.Unsettled(), l.core.InFlight(), l.core.NextWake(), l.armed, d.clock())
 }
+
+// Hold stops the server in the midst of a turn, until release is called: what is posted meanwhile comes in one turn.
+func Hold(d *Dispatcher) (release func()) {
+	held, released := make(chan struct{}), make(chan struct{})
+	d.post(&message{do: func() {
+		close(held)
+		<-released
+	}})
+	<-held
+	return func() { close(released) }
+}

@@ -329,7 +329,7 @@ func (h *header) attempts() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.idle {
-		return h.entry.Runs() - 1
+		return int(h.begun) // the core may have taken the attempt back, or not yet
 	}
 	return h.entry.Runs()
 }

@@ -126,6 +126,8 @@ func (fs *flagSet) parse(args []string) error {
 		return err
 	case err != nil && strings.Contains(err.Error(), "allowed: "):
 		return err
+	case err != nil && strings.Contains(err.Error(), "needs an argument"):
+		return fmt.Errorf("%w; allowed: a value behind it, see llmbatch %s -h", err, fs.name)
 	case err != nil:
 		var names []string
 		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })

@@ -25,7 +25,7 @@ func TestRefused(t *testing.T) {
 	}{
 		// Flags.
 		{"unknown", "", []string{"-bogus", "3"}, []string{"-bogus", "allowed:", "-max-in-flight", "-rpm"}},
-		{"no value", "", []string{"-rpm"}, []string{"-rpm", "argument"}},
+		{"no value", "", []string{"-rpm"}, []string{"-rpm", "argument", "allowed: a value behind it", "llmbatch run -h"}},
 		{"rpm no number", "", []string{"-rpm", "many"}, []string{"-rpm", `"many"`}},
 		{"rpm zero", "", []string{"-rpm", "0"}, []string{"-rpm is 0", "allowed:", "above 0"}},
 		{"rpm negative", "", []string{"-rpm", "-5"}, []string{"-rpm is -5", "allowed:", "above 0"}},
@@ -92,7 +92,11 @@ func TestRefused(t *testing.T) {
 		{"no UTF-8", "caf\xe9\n", []string{"-model", "m"}, []string{"prompts.jsonl:1:", "UTF-8"}},
 
 		// The output.
-		{"no such directory", "", []string{"-o", "no-such-directory/results.jsonl"}, []string{"no-such-directory/results.jsonl", "no such"}},
+		{"no such directory", "", []string{"-o", "no-such-directory/results.jsonl"}, []string{`-o is "no-such-directory/results.jsonl"`, "no directory no-such-directory; allowed"}},
+		{"no such directory of the journal", "", []string{"-journal", "nowhere/journal"}, []string{`-journal is "nowhere/journal"`, "no directory nowhere; allowed"}},
+		{"output is a directory", "", []string{"-o", "."}, []string{`-o is ".", a directory; allowed: a file`}},
+		{"output is the input", "", []string{"-o", "./prompts.jsonl"}, []string{`-o is "./prompts.jsonl", the input; allowed: another file`}},
+		{"input is a directory", "", []string{"-i", "."}, []string{`-i is ".", a directory; allowed: a file of prompts`}},
 	}
 	api := serve(t, answers)
 	for _, test := range tests {

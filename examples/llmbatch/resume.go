@@ -56,9 +56,13 @@ func (b *batch) takeBack(changed []int, first string) error {
 		return nil
 	}
 	if !b.allowChanged {
-		return fmt.Errorf("the input is not what it was when this run began: %d of %d prompts have changed, the first is %s; allowed: "+
-			"the same input and the same -set, -model and -prompt-field, or -allow-changed, which runs what has changed anew",
-			len(changed), b.src.sum.Items, first)
+		known := 0
+		for range b.rec.All() {
+			known++
+		}
+		return fmt.Errorf("the input is not what it was when the run of %s began: %d of the %d prompts on record have changed, the first is %s; allowed: "+
+			"another output with -o, if it is another input; the same input with the same -set, -model and -prompt-field; or -allow-changed, which "+
+			"gives up the answers to what has changed and runs it anew", b.rec.Path(), len(changed), known, first)
 	}
 	for _, n := range changed {
 		if err := b.rec.Reset(n); err != nil {

@@ -127,6 +127,9 @@ func open(s settings, src *source, con console) (*batch, error) {
 
 // openRecords opens the journal and the output, and brings the output to where the journal is.
 func (b *batch) openRecords() (err error) {
+	if err := b.checkFiles(); err != nil {
+		return err
+	}
 	if b.rec, err = openRecorder(&b.settings); err != nil {
 		return err
 	}

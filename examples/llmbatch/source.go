@@ -27,7 +27,10 @@ func openSource(s *settings, stdin io.Reader) (*source, error) {
 		}
 	}
 	info, err := os.Stat(s.in)
-	if s.in == "-" || err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+	if s.in != "-" && err == nil && info.IsDir() {
+		return nil, fmt.Errorf("-i is %q, a directory; allowed: a file of prompts, or - for stdin", s.in)
+	}
+	if s.in == "-" || err == nil && !info.Mode().IsRegular() {
 		if err := src.copy(); err != nil {
 			return nil, err
 		}

@@ -78,7 +78,7 @@ func TestKeysRunOut(t *testing.T) {
 			}
 			for _, words := range []string{
 				"no API key is left", keyEnv + ": out_of_money: HTTP 429", otherEnv + ": out_of_money: HTTP 429", "100 of 200 prompts are left",
-				"go on with: " + shell(r.args(keys...)),
+				"go on with: llmbatch " + shell(r.args(keys...)...),
 			} {
 				if !strings.Contains(r.stderr.String(), words) {
 					t.Errorf("%q is not said:\n%s", words, r.stderr)

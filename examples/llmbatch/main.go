@@ -27,14 +27,23 @@ const (
 
 func main() {
 	boundHeap()
-	os.Exit(start(os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin}))
+	os.Exit(start(os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin, name: calledAs(os.Args[0])}))
 }
 
 // console is where a command reads and writes.
 type console struct {
-	in  io.Reader
-	out io.Writer
-	err io.Writer
+	in   io.Reader
+	out  io.Writer
+	err  io.Writer
+	name string // what the program was called as; empty is llmbatch
+}
+
+// calledAs is how the program can be called again. What go run builds is gone by then.
+func calledAs(name string) string {
+	if strings.Contains(name, "go-build") {
+		return "go run ./examples/llmbatch"
+	}
+	return shell(name)
 }
 
 // say writes a line for people. That they can't be told is no reason to stop.

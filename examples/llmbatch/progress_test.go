@@ -205,8 +205,24 @@ func TestPace(t *testing.T) {
 
 func TestShell(t *testing.T) {
 	args := []string{"run", "-i", "my prompts.jsonl", "-set", `a={"b":"it's"}`, "-model", ""}
-	if got, want := shell(args), `llmbatch run -i 'my prompts.jsonl' -set 'a={"b":"it'\''s"}' -model ''`; got != want {
+	if got, want := shell(args...), `run -i 'my prompts.jsonl' -set 'a={"b":"it'\''s"}' -model ''`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The command to go on with is the one that was given, by the name that was given: ./llmbatch is not in the PATH.
+func TestCalledAs(t *testing.T) {
+	for name, want := range map[string]string{
+		"llmbatch": "llmbatch", "./llmbatch": "./llmbatch", "/my tools/llmbatch": "'/my tools/llmbatch'",
+		"/tmp/go-build123/b001/exe/llmbatch": "go run ./examples/llmbatch",
+	} {
+		if got := calledAs(name); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+		s := settings{journal: "j", command: []string{"-i", "a b"}}
+		if got := s.howToGoOn(console{name: calledAs(name)}); got != "go on with: "+want+" -i 'a b'" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 

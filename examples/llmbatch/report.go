@@ -182,15 +182,15 @@ func (b *batch) ideal() (time.Duration, string) {
 	return best, by
 }
 
-// shell quotes arguments so that they can be pasted.
-func shell(args []string) string {
+// shell quotes the words of a command so that they can be pasted.
+func shell(words ...string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=@%+"
-	words := []string{"llmbatch"}
-	for _, arg := range args {
-		if arg == "" || strings.Trim(arg, plain) != "" {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		if word == "" || strings.Trim(word, plain) != "" {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
-		words = append(words, arg)
+		quoted[i] = word
 	}
-	return strings.Join(words, " ")
+	return strings.Join(quoted, " ")
 }

@@ -119,7 +119,7 @@ func disksFull(t *testing.T) {
 			for range 2 { // the second time, nothing has changed
 				before := api.hits.Load()
 				r.again(t, exitNotRecorded, flags...)
-				for _, words := range []string{test.names, "no space left on device; make room on that disk", "go on with: " + shell(r.args(flags...))} {
+				for _, words := range []string{test.names, "no space left on device; make room on that disk", "go on with: llmbatch " + shell(r.args(flags...)...)} {
 					if !strings.Contains(r.stderr.String(), words) {
 						t.Errorf("%q is not said:\n%s", words, r.stderr)
 					}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -30,17 +31,17 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 		}
 	}
 	if code == exitNotRecorded || code == exitPaused || code == exitInterrupted {
-		b.con.say("llmbatch: %s", b.howToGoOn())
+		b.con.say("llmbatch: %s", b.howToGoOn(b.con))
 	}
 	return code
 }
 
 // howToGoOn says how to go on, by the same command.
-func (s *settings) howToGoOn() string {
+func (s *settings) howToGoOn(con console) string {
 	if s.journal == "" {
 		return "the demo starts over"
 	}
-	again := "go on with: " + shell(s.command)
+	again := "go on with: " + cmp.Or(con.name, "llmbatch") + " " + shell(s.command...)
 	if s.in == "-" {
 		again += ", and the same input"
 	}

@@ -47,6 +47,6 @@ func (s *settings) notBegun(con console, err error) int {
 		return exitUsage
 	}
 	con.say("llmbatch: nothing was sent, since it could not be recorded: %s", unwritten(err))
-	con.say("llmbatch: %s", s.howToGoOn())
+	con.say("llmbatch: %s", s.howToGoOn(con))
 	return exitNotRecorded
 }

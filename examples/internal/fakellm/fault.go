@@ -170,6 +170,10 @@ func (f Fault) Status() int {
 // Transient reports whether another attempt may succeed.
 func (f Fault) Transient() bool { return natures[f].transient }
 
+// Billed reports whether a request that meets it is charged: the model had run, and the client has no answer to show for it, or, of
+// Withheld, none of use.
+func (f Fault) Billed() bool { return natures[f].billed }
+
 // Faults is a schedule of transient faults.
 type Faults struct {
 	// Share is the fraction of admitted requests that meet a fault, in [0, 1). They take from the limits like all others.

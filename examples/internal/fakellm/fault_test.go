@@ -57,7 +57,7 @@ func TestFaultsOnTheWire(t *testing.T) {
 				}
 			}
 			l := s.Ledger()
-			if l.Faulted != 1 || l.Faults[f] != 1 || l.Billed != map[bool]int{true: 1}[natures[f].billed] || l.InFlight != 0 {
+			if l.Faulted != 1 || l.Faults[f] != 1 || l.Billed != map[bool]int{true: 1}[f.Billed()] || l.InFlight != 0 {
 				t.Errorf("%s: %+v", f, l)
 			}
 			if r := s.Prompt("a"); r != (Record{Sends: 1, Faulted: 1, Billed: l.Billed}) {

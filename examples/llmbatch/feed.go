@@ -23,12 +23,13 @@ const (
 	lookEvery = 250 * time.Millisecond
 )
 
-// event is something that the loop is told. One of the first four is set.
+// event is something that the loop is told. One of the first five is set.
 type event struct {
-	begun   *flight // an attempt has begun
-	ended   *flight // its job is settled, with answer or err
-	expired *flight // its deadline has passed
-	died    *apiKey // it was set aside
+	begun    *flight // an attempt has begun
+	answered *flight // an attempt has had answer, and waits until that is recorded
+	ended    *flight // its job is settled, with answer or err
+	expired  *flight // its deadline has passed
+	died     *apiKey // it was set aside
 
 	answer chat.Answer
 	err    error
@@ -170,6 +171,8 @@ func (b *batch) take(e event) {
 	switch {
 	case e.begun != nil:
 		b.onBegun(e.begun)
+	case e.answered != nil:
+		b.onAnswered(e.answered, e.answer)
 	case e.died != nil:
 		b.onDeath(e.died)
 	case e.expired != nil:
@@ -189,6 +192,15 @@ func (b *batch) onBegun(f *flight) {
 	if b.deadline > 0 && f.expiry == nil {
 		f.expiry = time.AfterFunc(b.deadline, func() { b.post(event{expired: f}) })
 	}
+}
+
+// onAnswered records an answer while its attempt is still in flight. A flight that was given up meanwhile has been settled.
+func (b *batch) onAnswered(f *flight, answer chat.Answer) {
+	if b.flights[f] {
+		f.settled = true
+		b.settle(f, answer, nil)
+	}
+	close(f.recorded)
 }
 
 // onDeath takes back what waits for a key that was set aside.
@@ -290,14 +302,16 @@ func (b *batch) onEnd(f *flight, answer chat.Answer, err error) {
 	if !f.begun {
 		f.lane.waiting--
 	}
-	if b.again(f, err) {
+	if !f.settled && b.again(f, err) {
 		b.queues[f.item.Model] = append([]*flight{f}, b.queues[f.item.Model]...)
 		return
 	}
 	if f.expiry != nil {
 		f.expiry.Stop()
 	}
-	b.settle(f, answer, err)
+	if !f.settled {
+		b.settle(f, answer, err)
+	}
 }
 
 // again reports whether a prompt is to be sent with another key, because the one it was bound to is of no use.

@@ -33,6 +33,7 @@ type flight struct {
 
 	// Loop only.
 	begun   bool        // an attempt of the present job has begun
+	settled bool        // its answer is recorded
 	expiry  *time.Timer // of -deadline; nil until the first attempt
 	expired bool        // it has passed
 
@@ -41,7 +42,8 @@ type flight struct {
 	failed    int // attempts so far that count against -max-attempts
 	tries     int // attempts so far; guarded by tally.mu
 
-	state atomic.Int32 // resting, running or recalled
+	state    atomic.Int32  // resting, running or recalled
+	recorded chan struct{} // made by the attempt that has an answer; closed by the loop
 }
 
 // The states of a flight.
@@ -72,6 +74,7 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 		}
 		answer, err := b.attempt(ctx, f)
 		if err == nil {
+			b.awaitRecord(f, answer)
 			return answer, nil // and goes on running for all who could recall it: what is answered is not taken back
 		}
 		defer f.state.Store(resting)
@@ -79,6 +82,17 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 			return chat.Answer{}, b.unrecorded(err)
 		}
 		return answer, b.judge(f, err)
+	}
+}
+
+// awaitRecord has an answer recorded, and returns when it is, or when the run is over. Until then the attempt is in flight: a crash can
+// lose no more answers than may be in flight, however far the loop is behind.
+func (b *batch) awaitRecord(f *flight, answer chat.Answer) {
+	f.recorded = make(chan struct{})
+	b.post(event{answered: f, answer: answer})
+	select {
+	case <-f.recorded:
+	case <-b.over:
 	}
 }
 

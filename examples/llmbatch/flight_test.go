@@ -3,15 +3,13 @@ package main
 import (
 	"net/http"
 	"testing"
+
+	"github.com/toller-go/toller/job/journal"
 )
 
-// What is between two attempts can be recalled, as when its key dies. What is answered can't, even before its job has ended: it was
-// billed, and would be sent again.
-func TestRecall(t *testing.T) {
-	api := serve(t, func(w http.ResponseWriter, _ *http.Request, n int, _ string) bool {
-		return n == 1 && refuse(w, http.StatusInternalServerError, "server_error", "no")
-	})
-	r := newRun(t, api.baseURL(), 1)
+// newFlight is the first prompt of a run whose loop is the test's, bound to a key.
+func newFlight(t *testing.T, r *batchRun) (*batch, *flight) {
+	t.Helper()
 	s, err := parseFlags(r.args())
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +22,7 @@ func TestRecall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.discard()
+	t.Cleanup(b.discard)
 	item, ok := b.next()
 	if !ok {
 		t.Fatal("no prompt")
@@ -32,6 +30,17 @@ func TestRecall(t *testing.T) {
 	b.enqueue(item)
 	f := b.queues[item.Model][0]
 	f.lane = b.ring.pick(item.Model)
+	return b, f
+}
+
+// What is between two attempts can be recalled, as when its key dies. What is answered can't, even before its job has ended: it was
+// billed, and would be sent again.
+func TestRecall(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, n int, _ string) bool {
+		return n == 1 && refuse(w, http.StatusInternalServerError, "server_error", "no")
+	})
+	b, f := newFlight(t, newRun(t, api.baseURL(), 1))
+	close(b.over) // nobody is there to record
 
 	if _, err := b.job(f)(t.Context()); err == nil {
 		t.Fatal("the first attempt does not fail")
@@ -50,4 +59,33 @@ func TestRecall(t *testing.T) {
 		t.Error("recalled though it is answered")
 	}
 	api.mustHit(t, 2, 2)
+}
+
+// An attempt is in flight until its answer is on record: a crash loses no more answers than may be in flight. The answer to a flight that
+// was given up meanwhile is not recorded any more, and holds nobody up.
+func TestRecordedInFlight(t *testing.T) {
+	for _, givenUp := range []bool{false, true} {
+		api := serve(t, answers)
+		b, f := newFlight(t, newRun(t, api.baseURL(), 1))
+		b.flights[f] = !givenUp
+		returned := make(chan error, 1)
+		go func() {
+			_, err := b.job(f)(t.Context())
+			returned <- err
+		}()
+		if e := <-b.events; e.begun != f {
+			t.Fatalf("%+v", e)
+		}
+		e := <-b.events
+		if e.answered != f || len(returned) > 0 {
+			t.Fatalf("%+v, %d returned", e, len(returned))
+		}
+		b.take(e)
+		if err := <-returned; err != nil {
+			t.Error(err)
+		}
+		if got := b.rec.status(0).State; (got == journal.Done) == givenUp || f.settled == givenUp {
+			t.Errorf("given up: %v; it is on record as %v, settled: %v", givenUp, got, f.settled)
+		}
+	}
 }

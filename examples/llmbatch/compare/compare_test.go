@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -81,5 +84,20 @@ func TestRun(t *testing.T) {
 		if !strings.Contains(stdout.String(), words) {
 			t.Errorf("no %q in\n%s", words, &stdout)
 		}
+	}
+}
+
+// A promise that is not kept is an error, and is in the report, which is written all the same.
+func TestBrokenPromise(t *testing.T) {
+	s := quick(5)
+	s.api.Rules = []fakellm.Rule{{Prompt: "(no. 3)", Fault: fakellm.BadRequest}}
+	out := filepath.Join(t.TempDir(), "out.md")
+	var stdout, stderr bytes.Buffer
+	if err := compare(t.Context(), s, out, "compare", &stdout, &stderr); !errors.Is(err, errBroken) {
+		t.Errorf("error %v\n%s", err, &stderr)
+	}
+	text, err := os.ReadFile(out)
+	if want := "**not kept by llmbatch: 4 lines are right, of 5**"; err != nil || !strings.Contains(string(text), want) || stdout.Len() > 0 {
+		t.Errorf("no %q in %s, %v; stdout: %s", want, text, err, &stdout)
 	}
 }

@@ -66,7 +66,7 @@ func contenders(s *scenario, program string) []contender {
 			copied.run,
 		},
 		{
-			"parallel processor of today", "The same, but a 429 is known by the code in its body, `\"429\"`, as the script has it by now. That is Azure's: of " +
+			"parallel processor today", "The same, but a 429 is known by the code in its body, `\"429\"`, as the script has it by now. That is Azure's: of " +
 				"OpenAI's it sees none and never pauses, so that they use up its attempts.",
 			today.run,
 		},

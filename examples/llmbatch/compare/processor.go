@@ -107,7 +107,7 @@ func (p *processor) loop(ctx context.Context, prompts []prompt) {
 			sending.Go(func() { p.attempt(ctx, request) })
 			next = nil
 		}
-		if p.done() {
+		if next == nil && len(prompts) == 0 && p.settled() {
 			return
 		}
 		sleep(ctx, processorStep)
@@ -131,8 +131,8 @@ func (p *processor) take(prompts []prompt) (*pending, []prompt) {
 	return &pending{prompt: prompts[0], tokens: tokensOf(prompts[0].body), left: p.attempts}, prompts[1:]
 }
 
-// done reports whether everything that was begun has its line. The loop asks after it has taken: then nothing is left to begin.
-func (p *processor) done() bool {
+// settled reports whether everything that was begun has its line.
+func (p *processor) settled() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.unsettled == 0

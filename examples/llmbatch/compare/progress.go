@@ -56,7 +56,7 @@ func (p *progress) stop() {
 }
 
 func (p *progress) show(since time.Duration, l fakellm.Ledger) {
-	line := fmt.Sprintf("%-24s %5.0f s  %d of %d prompts answered, %d requests, %d of them 429",
+	line := fmt.Sprintf("%-24s %4.0f s  %d/%d answered, %d sent, %d × 429", // within 80 columns, so that a terminal can take it back
 		p.name, since.Seconds(), l.Prompts-l.CompletedPerPrompt[0], p.prompts, l.Received, l.Throttled())
 	if p.live {
 		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", line)
@@ -70,6 +70,6 @@ func (p *progress) done(r *result) {
 	if p.live {
 		_, _ = io.WriteString(p.w, "\r\x1b[K")
 	}
-	say(p.w, "%-24s %5.1f s  %d of %d lines right, %d billed, %d requests, %d of them 429",
-		p.name, r.took.Seconds(), r.lines.right, p.prompts, r.bill.Billed, r.bill.Received, r.bill.Throttled())
+	say(p.w, "%-24s %6.1f s  %d/%d right, %d sent, %d × 429, %d billed",
+		p.name, r.took.Seconds(), r.lines.right, p.prompts, r.bill.Received, r.bill.Throttled(), r.bill.Billed)
 }

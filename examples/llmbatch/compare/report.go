@@ -26,7 +26,7 @@ func (r *report) ours() *result { return &r.results[len(r.results)-1] }
 // text is the report in Markdown.
 func (r *report) text() []byte {
 	var b bytes.Buffer
-	b.WriteString("# llmbatch beside what else is written for it\n\n")
+	b.WriteString("# llmbatch beside what one would write instead\n\n")
 	fmt.Fprintf(&b, "Written by `%s`.\n\n", r.command)
 	r.facts(&b)
 	r.table(&b)
@@ -81,8 +81,8 @@ func (r *report) table(b *bytes.Buffer) {
 func (r *report) legend(b *bytes.Buffer) {
 	b.WriteString("A line is right if it is the only one of its prompt and holds the whole answer to it. All but the lines and the time is the API's own\n" +
 		"count: billed is what it has charged, in vain is what of that has no right line to show for it, and requests are all that reached it.\n" +
-		"The time of who does not answer every prompt is no time for this work, and is not compared with the ideal. Each contender has a\n" +
-		"fresh API with the same seed, and the machine to itself but for that. The output of each is in the format of OpenAI Batch.\n\n")
+		"The time of who does not answer every prompt is no time for this work, and is not compared with the ideal. The contenders run one\n" +
+		"after the other, each against a fresh API with the same seed, and write lines of OpenAI Batch.\n\n")
 	for i := range r.results {
 		got := &r.results[i]
 		fmt.Fprintf(b, "- **%s**: %s Lines that say that it failed: %s, wrong: %s, none: %s. Billed faults: %s.\n", got.name, got.how,

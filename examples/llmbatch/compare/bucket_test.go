@@ -33,3 +33,29 @@ func TestBucket(t *testing.T) {
 		}
 	})
 }
+
+// The processor looks once a millisecond; looks that were missed follow at once, but not those of a minute.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace()
+		looks := func(within time.Duration) int {
+			began, n := time.Now(), -1 // the one that comes after
+			for time.Since(began) <= within {
+				p.wait(t.Context())
+				n++
+			}
+			return n
+		}
+		if n := looks(20 * time.Millisecond); n != 20 {
+			t.Errorf("%d looks in 20 ms", n)
+		}
+		time.Sleep(10 * time.Millisecond)
+		if n := looks(0); n != 10 {
+			t.Errorf("%d looks after it was held up for 10 ms", n)
+		}
+		time.Sleep(time.Minute)
+		if n := looks(0); n != 51 { // the first is due 50 ms ago
+			t.Errorf("%d looks after it was held up for a minute", n)
+		}
+	})
+}

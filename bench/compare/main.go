@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/toller-go/toller/bench/internal/machine"
 	"github.com/toller-go/toller/bench/internal/tree"
 )
 
@@ -67,7 +68,7 @@ func compare(ctx context.Context, o options, command string, stdout, stderr io.W
 		return err
 	}
 	r := report{command: strings.TrimSpace(command), began: time.Now(), procs: o.cpus, rounds: o.rounds, quick: o.quick}
-	r.loads[0] = loadAverage()
+	r.loads[0] = machine.LoadAverage()
 	measure := func(ctx context.Context, w workload, e entrant) (sample, error) {
 		return apart(ctx, o.quick, o.cpus, w, e)
 	}
@@ -81,7 +82,7 @@ func compare(ctx context.Context, o options, command string, stdout, stderr io.W
 		r.results = append(r.results, result)
 	}
 	r.took = time.Since(r.began)
-	r.loads[1] = loadAverage()
+	r.loads[1] = machine.LoadAverage()
 	for _, t := range s.targets() {
 		r.targets = append(r.targets, t.judge(r.results))
 	}

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/toller-go/toller/bench/internal/machine"
 )
 
 // report is what a run has to say.
@@ -44,7 +46,7 @@ func (r *report) writeMachine(p *printer) {
 	p.line("| | |")
 	p.line("|---|---|")
 	p.line("| date | %s, %v |", r.began.UTC().Format("2006-01-02 15:04 MST"), r.took.Round(time.Second))
-	p.line("| machine | %s, %s, GOMAXPROCS %d, %s/%s |", processor(), plural(runtime.NumCPU(), "core"), r.procs, runtime.GOOS, runtime.GOARCH)
+	p.line("| machine | %s, %s, GOMAXPROCS %d, %s/%s |", machine.Processor(), plural(runtime.NumCPU(), "core"), r.procs, runtime.GOOS, runtime.GOARCH)
 	if r.loads[0] != "" {
 		p.line("| load average | %s before, %s after |", r.loads[0], r.loads[1])
 	}

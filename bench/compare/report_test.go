@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/toller-go/toller/bench/internal/machine"
 )
 
 func TestReport(t *testing.T) {
@@ -89,7 +91,7 @@ func TestMachine(t *testing.T) {
 	for _, peer := range peers {
 		assert.Regexp(t, `(?m)^`+peer+` v\d`, found)
 	}
-	assert.NotEmpty(t, processor())
+	assert.NotEmpty(t, machine.Processor())
 }
 
 func TestChoose(t *testing.T) {

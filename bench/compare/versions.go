@@ -1,11 +1,8 @@
 package main
 
 import (
-	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 )
 
 // peers are the modules that the dispatcher is compared with, and what it stands on.
@@ -37,27 +34,4 @@ func versions() []string {
 		}
 	}
 	return found
-}
-
-// processor names the CPU.
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(text)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				return strings.TrimSpace(value)
-			}
-		}
-	}
-	return "unknown CPU (" + runtime.GOARCH + ")"
-}
-
-// loadAverage is how many processes wanted to run, on average over the last minute; empty where that is not known.
-func loadAverage() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return ""
-	}
-	last, _, _ := strings.Cut(string(text), " ")
-	return last
 }

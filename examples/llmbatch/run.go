@@ -369,7 +369,9 @@ func reasonOf(err error) string {
 		return err.Error()
 	case ended.Last == nil:
 		return ended.Reason.Error()
+	case ended.Attempts == 1:
+		return fmt.Sprintf("%v; %v, after 1 attempt", ended.Last, ended.Reason)
 	default:
-		return fmt.Sprintf("%v (%v, after %d attempts)", ended.Last, ended.Reason, ended.Attempts)
+		return fmt.Sprintf("%v; %v, after %d attempts", ended.Last, ended.Reason, ended.Attempts)
 	}
 }

@@ -183,6 +183,11 @@ func (w *virtualWorld) shut(p *virtualPlace, way int, early bool) {
 	case !errors.Is(err, job.ErrAborted) || w.now() != p.aborts:
 		w.wrong("Close or Stop, at %v instead of %v: %v", w.now(), p.aborts, err)
 	}
+	long, cancelLong := context.WithTimeout(context.Background(), 24*time.Hour)
+	defer cancelLong()
+	if err := p.d.Close(long); err != nil { // waits for functions that don't heed their context
+		w.wrong("what was left after the end does not end: %v", err)
+	}
 	if _, err := dispatcher.Submit(context.Background(), p.d, func(context.Context) (int, error) { return 0, nil }); !errors.Is(err, dispatcher.ErrClosed) {
 		w.wrong("Submit after the end: %v", err)
 	}

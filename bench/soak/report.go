@@ -39,6 +39,10 @@ func (r *report) read(s *soak) {
 func (r *report) writeTo(w io.Writer) error {
 	var b bytes.Buffer
 	line := func(format string, args ...any) { say(&b, format+"\n", args...) }
+	line("# Jobs with every kind of fault, and what is left of them")
+	line("")
+	line("Written by the command below. `go run ./bench/soak -h` says what it does, and when it fails.")
+	line("")
 	line("| | |")
 	line("|---|---|")
 	line("| command | `%s` |", r.command)

@@ -168,6 +168,8 @@ func never(row, column, kind int) string {
 		return "S-F1: only what runs is signalled, and then it is over"
 	case row == rowEffect+int(oracle.Parked) && (column == running || column == detached || column == unknown):
 		return "S-A3: what waits does not run"
+	case row == rowEffect+int(oracle.Parked) && column == queued:
+		return "S-A3: what waits for an instant is not ready before it, and a turn is one instant"
 	case row == rowEffect+int(oracle.Settle) && column == unknown:
 		return "S-F5: a job that was not accepted has no end"
 	case row >= rowEffect && column == keyNone:
@@ -182,8 +184,8 @@ func never(row, column, kind int) string {
 		return "S-A9: a key with something to remember is kept"
 	case kind == 0 && (row == 10 || row == 11 || row == 12 || row == 13 || row == 14 || row == rowStale+2):
 		return "S-L5, S-L6: there is no limit to change"
-	case row == rowEffect+int(oracle.Deadlock) && ofJob && column != running && column != detached:
-		return "S-F8: only an attempt in flight waits for a job"
+	case row == rowEffect+int(oracle.Deadlock) && ofJob && column != running:
+		return "S-F8: only an attempt in flight that is still wanted waits for a job"
 	default:
 		return ""
 	}

@@ -28,6 +28,7 @@ type figures struct {
 // memory a moment later, so what is more than before is looked at again for a while.
 func (s *soak) measure() figures {
 	s.quiet()
+	s.fill()
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		s.muster()
 		f := figures{jobs: s.accepted.Load(), ended: s.ended.Load(), goroutines: runtime.NumGoroutine(), descriptors: machine.Descriptors()}
@@ -65,8 +66,12 @@ func (s *soak) tooMuch(f figures) bool {
 // done something besides running attempts, which are kept for twenty seconds.
 const settling = 25 * time.Second
 
-// spare is how many of the latter a short run does not wait for.
-const spare = 8
+// spare is how many of the latter a short run does not wait for, and reuse what its heap may grow by, in bytes: few bytes for each
+// job.
+const (
+	spare = 8
+	reuse = 256_000
+)
 
 // long is how many jobs a run has that is to prove something.
 const long = 1_000_000
@@ -107,6 +112,41 @@ func (s *soak) quiet() {
 	}
 }
 
+// fill hands the elder jobs of every sort, for many keys at once: of what it keeps of keys that are gone, for reuse, there is as much
+// afterwards as there can be, whatever there was before. Otherwise that creeps up to this for millions of jobs.
+func (s *soak) fill() {
+	const keys = 100 // more than are kept
+	p := s.elder.now()
+	ctx, cancel := s.bound()
+	defer cancel()
+	p.d.Pause()
+	var futures []*job.Future[struct{}]
+	var errs []error
+	hand := func(options ...dispatcher.Option) {
+		f, err := dispatcher.Go(ctx, p.d, func(context.Context) error { return nil }, options...)
+		futures, errs = append(futures, f), append(errs, err)
+		p.accepted.Add(1)
+	}
+	for n := range keys {
+		key := dispatcher.WithKey("fill " + strconv.Itoa(n))
+		for priority := -4; priority <= 4; priority++ {
+			for cost := range 2 {
+				options := []dispatcher.Option{key, dispatcher.WithPriority(priority), dispatcher.WithCost("calls", float64(cost))}
+				hand(options...)
+				hand(append(options, dispatcher.WithGroup("few"))...)
+			}
+		}
+	}
+	p.d.Resume()
+	_, err := job.All(ctx, futures...)
+	if err := errors.Join(errors.Join(errs...), err, p.d.WaitIdle(ctx)); err != nil {
+		s.faults.add("filling: %w", err)
+	}
+	for began := time.Now(); len(p.d.Snapshot().Keys) > 0 && time.Since(began) < s.patience; {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // muster has all workers of the elder at work at the same time, so that as many goroutines are there whenever it is measured.
 func (s *soak) muster() {
 	p := s.elder.now()
@@ -143,7 +183,7 @@ func growth(taken []figures, jobs int64) error {
 	}
 	var heapSlack, goroutineSlack uint64
 	if jobs < long {
-		heapSlack, goroutineSlack = uint64(4*jobs), spare
+		heapSlack, goroutineSlack = reuse, spare
 	}
 	first, last := taken[1], taken[len(taken)-1]
 	var errs []error

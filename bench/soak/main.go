@@ -84,6 +84,7 @@ func play(o options, command string, stdout, stderr io.Writer) error {
 	r.took = time.Since(r.began)
 	r.loads[1] = machine.LoadAverage()
 	r.read(s)
+	r.err = err
 	if o.out == "-" {
 		return errors.Join(err, r.writeTo(stdout))
 	}

@@ -122,7 +122,9 @@ func (s *soak) config(l *slot) dispatcher.Config {
 	}
 	switch random.IntN(3) {
 	case 0:
-		cfg.Breaker = policy.Breaker{Reprobe: time.Millisecond} // off, but for keys that are called unusable
+		// As good as off, but for keys that are called unusable. Were it off, the ramp of such a key would take the default for
+		// its steps, half a minute, and jobs that are handed in by others of the key wait for that.
+		cfg.Breaker = policy.Breaker{FailureThreshold: 1e9, RecoveryTimeout: time.Millisecond, Reprobe: time.Millisecond}
 	case 1:
 		cfg.Breaker = policy.Breaker{FailureThreshold: 5, RecoveryTimeout: time.Millisecond, ProbeTimeout: 10 * time.Millisecond, Reprobe: time.Millisecond}
 	}

@@ -23,12 +23,12 @@ type report struct {
 	ended    int64
 	audited  int64
 	reasons  [len(reasons)]int64
-	faults   error
+	err      error
 }
 
 // read takes what a soak has counted.
 func (r *report) read(s *soak) {
-	r.taken, r.seed, r.faults = s.taken, s.seed, s.faults.err()
+	r.taken, r.seed = s.taken, s.seed
 	r.refused, r.resolved, r.ended, r.audited = s.refused.Load(), s.resolved.Load(), s.ended.Load(), s.audited.Load()
 	for i := range s.reasons {
 		r.reasons[i] = s.reasons[i].Load()
@@ -39,9 +39,10 @@ func (r *report) read(s *soak) {
 func (r *report) writeTo(w io.Writer) error {
 	var b bytes.Buffer
 	line := func(format string, args ...any) { say(&b, format+"\n", args...) }
-	line("# Jobs with every kind of fault, and what is left of them")
+	line("# A soak")
 	line("")
-	line("Written by the command below. `go run ./bench/soak -h` says what it does, and when it fails.")
+	line("Jobs with every kind of fault, through dispatchers that are closed and stopped under them: `go run ./bench/soak -h`. It is")
+	line("measured when nothing is under way; a dispatcher that lives as long as the run is in it, with its 8 workers.")
 	line("")
 	line("| | |")
 	line("|---|---|")
@@ -68,6 +69,10 @@ func (r *report) writeTo(w io.Writer) error {
 			descriptors = fmt.Sprint(f.descriptors)
 		}
 		line("| %d | %s | %d | %s | %s | %d | %s |", f.jobs, pace, f.ended, kilobytes(f.heap), kilobytes(f.inUse), f.goroutines, descriptors)
+	}
+	if r.err != nil {
+		line("")
+		line("**Something is wrong**, see standard error.")
 	}
 	line("")
 	line("| end | jobs |")

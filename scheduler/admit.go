@@ -59,13 +59,12 @@ func (c *Core) admitOnce() {
 	}
 }
 
-// lookAgain looks at the gates of a lane of which a job has just started while another holds the line. If one of them has
-// closed by that, it waits for its own now, and lets go of the line.
+// lookAgain looks at the gates of a lane of which a job has just started while others of it hold the line. Those for which one
+// of them has closed by that wait for their own now, and let go of the line.
 func (c *Core) lookAgain(l *lane) {
 	for _, s := range l.ready.seats {
-		if s.ring != nil && s.heldOn == c.turn {
-			c.laneAdmits(l)
-			return
+		if s.ring != nil && s.heldOn == c.turn && c.laneAdmits(l) {
+			c.ownLimitsAdmit(c.head(s))
 		}
 	}
 }

@@ -53,8 +53,8 @@ func (c *cooldown) throttle(now Time, episode int, hint time.Duration, hinted bo
 			wait = min(2*wait, mostCooldown)
 		}
 	}
-	if !late {
-		c.hinted = hinted
+	if !late { // the first refusal of a wave says whether somebody goes first, however long the wait in force
+		c.hinted, c.scouting, c.scout = hinted, !hinted, 0
 	}
 	end := now.Add(wait)
 	longer := end > c.until && (!late || wait > 0)

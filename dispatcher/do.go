@@ -23,6 +23,16 @@ func Do[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Op
 	if err != nil {
 		return zero, err
 	}
+	if err := t.runByCaller(ctx, t.runHere); err != nil {
+		return zero, err
+	}
+	value, err, _ := t.promise.Future().Result()
+	return value, err
+}
+
+// runByCaller hands the job in, and has its caller run every attempt, until the job is over or one goes on elsewhere. The error is
+// about the submission.
+func (t *task[T]) runByCaller(ctx context.Context, run func() (goesOn bool)) error {
 	t.byCaller = true
 	here := false
 	defer func() {
@@ -30,15 +40,12 @@ func Do[T any](ctx context.Context, d *Dispatcher, fn job.Func[T], options ...Op
 			t.desert()
 		}
 	}()
-	err = d.accept(&t.header, true)
-	for err == nil && t.called(ctx) {
-		t.runHere()
+	err := t.d.accept(&t.header, true)
+	for goesOn := false; err == nil && !goesOn && t.called(ctx); {
+		goesOn = run()
 	}
-	if here = true; err != nil {
-		return zero, err
-	}
-	value, err, _ := t.promise.Future().Result()
-	return value, err
+	here = true
+	return err
 }
 
 // desert ends a job whose caller is not going to run its attempts, if it has been accepted, and hands back the one that has been
@@ -56,9 +63,10 @@ func (t *task[T]) desert() {
 }
 
 // runHere runs one attempt on its caller's goroutine, and hands it back, even if that goroutine ends with it.
-func (t *task[T]) runHere() {
+func (t *task[T]) runHere() (goesOn bool) {
 	defer t.d.handBack(&t.header)
 	t.run()
+	return false
 }
 
 // called waits until the caller of a Do has to run an attempt, or the job is over; then it reports false. An attempt that was

@@ -19,7 +19,8 @@
 // # Ways to hand in work
 //
 // [Submit] queues a job; [TrySubmit] does not wait for room; [Go] takes a function without a result; [Do] submits and
-// awaits; [Wrap] turns a function into one that is guarded. A batch is a [Map]: it runs a function over a sequence (of a slice:
+// awaits; [Wrap] turns a function into one that is guarded; [Stream] is for a result that is still to be read when the function
+// returns, and keeps its worker until then. A batch is a [Map]: it runs a function over a sequence (of a slice:
 // slices.Values), within a bounded window, and yields what comes of each element. [Then] is the next stage of a pipeline. Package
 // job awaits several futures: job.All, First (success), Completed (as they finish) and Settled.
 //

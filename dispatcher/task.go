@@ -184,19 +184,7 @@ func (h *header) firstWord(n, limit int) bool {
 func (t *task[T]) run() {
 	n := uint32(t.entry.Runs()) // the loop wrote it before it handed the attempt over, and writes it again only after its end
 	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		// Code of the caller's panicked, or it called runtime.Goexit, in which case there is nothing to recover and the
-		// goroutine goes on ending.
-		err := job.ErrGoexit
-		if v := recover(); v != nil {
-			err = &job.PanicError{Value: v, Stack: debug.Stack()}
-		}
-		defer func() { _ = recover() }() // the caller's context may panic once more: what came first is told
-		t.fail(n, err, policy.Outcome{Verdict: policy.VerdictNeutral})
-	}()
+	defer t.guard(n, &returned)
 	if ctx, ok := t.begin(n); ok {
 		value, err := t.fn(ctx)
 		t.judge(n, value, err)
@@ -206,25 +194,49 @@ func (t *task[T]) run() {
 	returned = true
 }
 
+// guard is deferred by who runs attempt n. If that has not returned, code of the caller's panicked, or called runtime.Goexit: then
+// there is nothing to recover, and the goroutine goes on ending.
+func (h *header) guard(n uint32, returned *bool) {
+	if *returned {
+		return
+	}
+	err := job.ErrGoexit
+	if v := recover(); v != nil { //nolint:revive // guard is what is deferred
+		err = &job.PanicError{Value: v, Stack: debug.Stack()}
+	}
+	defer func() { _ = recover() }() // the caller's context may panic once more: what came first is told
+	h.fail(n, err, policy.Outcome{Verdict: policy.VerdictNeutral})
+}
+
 // judge says what it means that attempt n has returned. The caller's predicates are asked here, on the goroutine of the attempt
 // and under its guard, not on the loop (S-O1).
 func (t *task[T]) judge(n uint32, value T, err error) {
 	retry := t.retry()
-	judged := err
 	switch {
 	case err == nil && retry.OnResult != nil && retry.Unwanted(value):
 		err = &job.ResultError{Result: value}
-		judged = policy.Transient(err)
+		t.fail(n, err, retry.Classify(policy.Transient(err)))
 	case err == nil:
-		t.promise.Keep(value)
-		t.ending = endedWell
-		t.end(n)
-		return
-	case t.ctx.Err() == nil && t.timedOut(n):
-		err = fmt.Errorf("%w after %v: %w", job.ErrAttemptTimeout, t.timeout(), err)
-		judged = err
+		t.keep(n, value)
+	default:
+		err = t.late(n, err)
+		t.fail(n, err, retry.Classify(err))
 	}
-	t.fail(n, err, retry.Classify(judged))
+}
+
+// keep notes that attempt n has ended well.
+func (t *task[T]) keep(n uint32, value T) {
+	t.promise.Keep(value)
+	t.ending = endedWell
+	t.end(n)
+}
+
+// late is err, with which attempt n has returned, or says that its time was up by then.
+func (h *header) late(n uint32, err error) error {
+	if h.ctx.Err() == nil && h.timedOut(n) {
+		return fmt.Errorf("%w after %v: %w", job.ErrAttemptTimeout, h.timeout(), err)
+	}
+	return err
 }
 
 // fail notes that attempt n has ended with an error.

@@ -1,0 +1,103 @@
+package dispatcher
+
+import (
+	"context"
+
+	"github.com/toller-go/toller/policy"
+)
+
+// StreamFunc is a function whose result may be under way still when it returns, like the body of an answer that is read while it
+// comes. rest, if it is not nil, waits for the end of that; until it has returned the attempt goes on, and its context with it.
+// rest has to return soon after the end of ctx. It is not called if there is an error.
+type StreamFunc[T any] func(ctx context.Context) (value T, rest func() error, err error)
+
+// Stream is [Do] for a function whose result is under way still when it returns: the caller has the value as soon as the function
+// has returned it, and the attempt keeps its worker, and its place under every limit of concurrency, until rest has returned. So
+// what streams counts for as long as it does.
+//
+// The attempts run on the goroutine that calls Stream, and rest on one of the dispatcher's pool. Up to the value, all is as with Do:
+// what fails is tried again by the rules. After that nothing is, since the caller has the beginning; how rest ends is the end of
+// the job, for its circuit, its limits and whoever observes the dispatcher, but told to nobody else. Retry.OnResult is asked of a value
+// that is complete, with a nil rest, and no other.
+//
+// ctx is the job's life: when it ends, so does the context of the attempt, also during rest. The same goes for Stop; Close waits for
+// rest, and so does WaitIdle.
+func Stream[T any](ctx context.Context, d *Dispatcher, fn StreamFunc[T], options ...Option) (T, error) {
+	var zero T
+	if fn == nil {
+		return zero, ErrNilFunc
+	}
+	s := &stream[T]{fn: fn}
+	t, err := newTask(ctx, d, s.open, policy.FailFast, options)
+	if err != nil {
+		return zero, err
+	}
+	s.task = t
+	if err := t.runByCaller(ctx, s.runHere); err != nil {
+		return zero, err
+	}
+	if s.rest != nil {
+		return s.value, nil
+	}
+	value, err, _ := t.promise.Future().Result()
+	return value, err
+}
+
+// stream is the call of a Stream.
+type stream[T any] struct {
+	fn    StreamFunc[T]
+	task  *task[T]
+	value T
+	rest  func() error // of the attempt that goes on after its function has returned; nil while there is none
+}
+
+// open is the function of the job.
+func (s *stream[T]) open(ctx context.Context) (T, error) {
+	value, rest, err := s.fn(ctx)
+	if err == nil && rest != nil {
+		s.value, s.rest = value, rest
+	}
+	return value, err
+}
+
+// runHere is that of the task for an attempt that may go on elsewhere.
+func (s *stream[T]) runHere() (goesOn bool) {
+	t := s.task
+	defer func() {
+		if !goesOn {
+			t.d.handBack(&t.header)
+		}
+	}()
+	n := uint32(t.entry.Runs())
+	returned := false
+	defer t.guard(n, &returned)
+	if ctx, ok := t.begin(n); ok {
+		value, err := t.fn(ctx)
+		if goesOn = s.rest != nil; !goesOn {
+			t.judge(n, value, err)
+		}
+	} else {
+		t.ending = neverBegan
+	}
+	if returned = true; goesOn {
+		t.d.elsewhere(func() { s.goOn(n) })
+	}
+	return goesOn
+}
+
+// goOn is what is left of attempt n.
+func (s *stream[T]) goOn(n uint32) {
+	t := s.task
+	defer t.d.handBack(&t.header)
+	returned := false
+	defer t.guard(n, &returned)
+	if err := s.rest(); err == nil {
+		t.keep(n, s.value)
+	} else {
+		err = t.late(n, err)
+		outcome := t.retry().Classify(err)
+		outcome.Retry = false // the caller has the beginning
+		t.fail(n, err, outcome)
+	}
+	returned = true
+}

@@ -16,8 +16,8 @@ import (
 // maxExcerpt is how much of the body of an answer its error keeps, in bytes: a job remembers the errors of several attempts.
 const maxExcerpt = 4 << 10
 
-// receive takes an answer, of which the headers are there, and returns what the dispatcher is to know of it.
-func (x *exchange) receive(ctx context.Context, resp *http.Response) error {
+// receive takes an answer, of which the headers are there, and returns what run does.
+func (x *exchange) receive(ctx context.Context, resp *http.Response) (*http.Response, func() error, error) {
 	c := x.c
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return x.passOn(ctx, resp, nil, nil, nil)
@@ -33,7 +33,7 @@ func (x *exchange) receive(ctx context.Context, resp *http.Response) error {
 	data, whole, err := readUpTo(resp.Body, resp.ContentLength, limit)
 	if err != nil && resp.StatusCode < 400 {
 		resp.Body.Close()
-		return x.broken(ctx, err)
+		return nil, nil, x.broken(ctx, err)
 	}
 	m := c.t.cfg.Read(c, api.Answer{
 		Status: resp.StatusCode, Header: resp.Header, Body: data, Cut: !whole || encoded(resp.Header), Shape: c.shape,
@@ -43,15 +43,13 @@ func (x *exchange) receive(ctx context.Context, resp *http.Response) error {
 	if m.Class == api.OK {
 		if whole {
 			complete(resp, data)
-			return x.finish(ctx, resp)
+			return resp, nil, nil
 		}
 		return x.passOn(ctx, resp, data, nil, nil)
 	}
 	failure := x.failure(&m, data)
 	if whole || err != nil || m.Retry {
-		complete(resp, data)
-		c.hold(resp)
-		return failure
+		return nil, nil, x.fail(resp, data, failure)
 	}
 	resp.Request = withFailure(c.req, failure)
 	return x.passOn(ctx, resp, data, nil, failure)
@@ -66,12 +64,11 @@ func (x *exchange) failure(m *api.Meaning, data []byte) error {
 	return m.Mark(&api.Error{Meaning: *m, Body: bytes.Clone(data[:min(len(data), maxExcerpt)])})
 }
 
-// finish gives the caller an answer that is complete.
-func (x *exchange) finish(ctx context.Context, resp *http.Response) error {
-	if !x.c.deliver(resp) {
-		return context.Cause(ctx) // which has ended, if nobody waits any more; and if it has not, the answer is dropped all the same
-	}
-	return nil
+// fail keeps an answer that is not a good one: it is the caller's if no other attempt follows.
+func (x *exchange) fail(resp *http.Response, data []byte, failure error) error {
+	complete(resp, data)
+	x.c.last = resp
+	return failure
 }
 
 // complete closes the connection's side of an answer and puts data in place of its body.
@@ -106,7 +103,7 @@ func encoded(h http.Header) bool {
 
 // stream takes an answer that is to be passed on bit by bit. One of an LLM's is an answer only when it has begun: up to then the
 // attempt may be repeated.
-func (x *exchange) stream(ctx context.Context, resp *http.Response) error {
+func (x *exchange) stream(ctx context.Context, resp *http.Response) (*http.Response, func() error, error) {
 	c := x.c
 	watch := &api.Stream{Shape: c.shape}
 	if c.shape == api.Any {
@@ -118,12 +115,10 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response) error {
 	if n == 0 {
 		if !errors.Is(err, io.EOF) {
 			resp.Body.Close()
-			return x.broken(ctx, err)
+			return nil, nil, x.broken(ctx, err)
 		}
 		m := c.t.cfg.Read(c, api.Answer{Status: resp.StatusCode, Header: resp.Header, Shape: c.shape, Received: time.Now()})
-		complete(resp, nil)
-		c.hold(resp)
-		return x.failure(&m, nil)
+		return nil, nil, x.fail(resp, nil, x.failure(&m, nil))
 	}
 	if !encoded(resp.Header) {
 		_, _ = watch.Write(first)
@@ -131,9 +126,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response) error {
 	if m, early, ok := watch.Failure(); ok && early {
 		m.Status, m.RequestID = resp.StatusCode, resp.Header.Get("X-Request-Id")
 		x.settle(ctx, m)
-		complete(resp, first)
-		c.hold(resp)
-		return x.failure(&m, first)
+		return nil, nil, x.fail(resp, first, x.failure(&m, first))
 	}
 	return x.passOn(ctx, resp, first, watch, nil)
 }
@@ -148,12 +141,13 @@ func (x *exchange) firstBytes(r io.ReadCloser, p []byte) (n int, err error) {
 	return n, idle.stop(err)
 }
 
-// passOn gives the caller an answer whose body is not complete yet, and waits for its end: so long the attempt is under way. ahead
+// passOn gives the caller an answer whose body is not complete yet. rest waits for its end: so long the attempt is under way. ahead
 // is what has been read of it. failure is what the dispatcher is to know if it is not a good answer; otherwise it is told
 // how the stream ends.
-func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte, watch *api.Stream, failure error) error {
-	if x.timer != nil {
-		x.timer.Stop()
+func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte, watch *api.Stream, failure error) (_ *http.Response, rest func() error, _ error) {
+	if ctx.Err() != nil { // Base has not heeded it: nobody wants the answer any more
+		resp.Body.Close()
+		return nil, nil, policy.Failed(context.Cause(ctx))
 	}
 	if encoded(resp.Header) {
 		watch = nil
@@ -166,15 +160,13 @@ func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte
 		s.seen = len(ahead)
 	}
 	resp.Body = s.body()
-	if !x.c.deliver(resp) {
-		resp.Body.Close()
-		return policy.Failed(context.Cause(ctx))
-	}
-	select {
-	case <-s.over:
-	case <-ctx.Done():
-	}
-	return x.conclude(ctx, s, failure)
+	return resp, func() error {
+		select {
+		case <-s.over:
+		case <-ctx.Done():
+		}
+		return x.conclude(ctx, s, failure)
+	}, nil
 }
 
 // conclude is what the dispatcher is to know of a stream that is over. Nothing of it is tried again: the caller has the beginning.

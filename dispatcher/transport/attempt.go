@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -12,48 +11,50 @@ import (
 	"github.com/toller-go/toller/policy/api"
 )
 
-// errDelivered ends an attempt that comes after the caller has been given an answer, because somebody wanted another: it is
-// too late for that.
-var errDelivered = errors.New("transport: the caller has an answer already")
-
-// attempt is the function of the job: one request, and what comes back.
-func (c *Call) attempt(ctx context.Context) (struct{}, error) {
-	if !c.renew() {
-		return struct{}{}, policy.Failed(errDelivered)
-	}
+// attempt is the function of the job: one request, and what comes back. rest is there if the answer is not complete yet.
+func (c *Call) attempt(ctx context.Context) (resp *http.Response, rest func() error, err error) {
 	x := &c.first
 	if x.c != nil {
 		x = new(exchange)
 	}
-	x.c = c
-	if limit := c.t.cfg.AnswerTimeout; limit > 0 { // which does not hold for the rest of a stream, as that of a context would
-		within, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		x.timer = time.AfterFunc(limit, func() { cancel(ErrAnswerTimeout) })
-		defer x.timer.Stop()
-		ctx = within
+	x.c, c.last = c, nil
+	if limit := c.t.cfg.AnswerTimeout; limit > 0 {
+		return x.runWithin(ctx, limit)
 	}
-	return struct{}{}, x.run(ctx)
+	return x.run(ctx)
 }
 
 // exchange is one attempt.
 type exchange struct {
-	c     *Call
-	timer *time.Timer // of AnswerTimeout; nil without
-	how   progress
+	c   *Call
+	how progress
 }
 
-// run sends the request, and returns what the dispatcher is to know.
-func (x *exchange) run(ctx context.Context) error {
+// runWithin is run with a bound on the time until the answer is there. It does not hold for the rest of a stream, as that of a
+// context would.
+func (x *exchange) runWithin(ctx context.Context, limit time.Duration) (*http.Response, func() error, error) {
+	within, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(limit, func() { cancel(ErrAnswerTimeout) })
+	defer timer.Stop()
+	resp, rest, err := x.run(within)
+	if rest == nil {
+		cancel(nil)
+		return resp, nil, err
+	}
+	return resp, func() error { defer cancel(nil); return rest() }, err
+}
+
+// run sends the request, and returns what has come back, as a [dispatcher.StreamFunc] does.
+func (x *exchange) run(ctx context.Context) (*http.Response, func() error, error) {
 	c := x.c
 	req, err := x.request(ctx)
 	if err != nil {
-		return policy.Fatal(&api.Error{Meaning: api.Meaning{Class: api.BadRequest, Billed: api.BilledNo}, Err: err})
+		return nil, nil, policy.Fatal(&api.Error{Meaning: api.Meaning{Class: api.BadRequest, Billed: api.BilledNo}, Err: err})
 	}
 	sent := c.t.learner.send(c)
 	resp, err := c.t.cfg.Base.RoundTrip(req)
 	if err != nil {
-		return x.broken(ctx, err)
+		return nil, nil, x.broken(ctx, err)
 	}
 	if resp.Body == nil { // as net/http puts up with it
 		resp.Body = http.NoBody

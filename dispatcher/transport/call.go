@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/toller-go/toller/dispatcher"
 	"github.com/toller-go/toller/job"
@@ -16,10 +15,9 @@ import (
 
 // Call is one request that goes through a [Transport], as the functions of a [Config] see it. It is theirs while they run.
 type Call struct {
-	t     *Transport
-	req   *http.Request // as it was given
-	body  body
-	ready chan struct{} // closed when resp is there
+	t    *Transport
+	req  *http.Request // as it was given
+	body body
 
 	header http.Header // what the attempts send; not changed after prepare
 
@@ -33,19 +31,9 @@ type Call struct {
 
 	options [2]dispatcher.Option // what most calls need of them
 
-	first     exchange // the first attempt: most calls have but one
-	ambiguous int      // attempts that ended so; the running attempt's, and there is one at a time
-
-	mu   sync.Mutex
-	resp *http.Response // guarded by mu; what the caller gets
-	last *http.Response // guarded by mu; the answer of the latest attempt, if it was not a good one
-	gone bool           // guarded by mu; the caller does not wait any more
-}
-
-func (t *Transport) newCall(req *http.Request) *Call {
-	c := &Call{t: t, req: req, ready: make(chan struct{})}
-	c.body.init(req)
-	return c
+	first     exchange       // the first attempt: most calls have but one
+	ambiguous int            // attempts that ended so
+	last      *http.Response // the answer of the latest attempt, if it was not a good one
 }
 
 // Request returns the request as it was given to RoundTrip. It must not be changed, nor its body be read.
@@ -121,8 +109,8 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 	return options, nil
 }
 
-// headers is a copy of the request's own, to be changed: and an attempt may outlive the call, when that is canceled, and must not
-// look at what its caller changes then.
+// headers is a copy of the request's own, to be changed: and net/http may still be about to send an attempt when the call is over,
+// because it was canceled, and must not look at what its caller changes then.
 func (c *Call) headers() http.Header {
 	h := c.req.Header.Clone()
 	if h == nil {
@@ -146,47 +134,15 @@ func hideIdempotency(h http.Header) {
 	}
 }
 
-// deliver gives the caller its answer. It reports false if nobody waits any more, and then the answer is still the attempt's.
-func (c *Call) deliver(resp *http.Response) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone {
-		return false
+// conclude is what RoundTrip returns when its job has failed: the last answer, unless there is none, or nobody wanted one.
+func (c *Call) conclude(err error) (*http.Response, error) {
+	ended, isJob := errors.AsType[*job.Error](err)
+	if unwanted, ok := errors.AsType[*job.ResultError](err); ok {
+		c.last, _ = unwanted.Result.(*http.Response)
 	}
-	c.resp = resp
-	close(c.ready)
-	return true
-}
-
-// hold keeps an answer that was not a good one. It is the caller's if there is no other attempt.
-func (c *Call) hold(resp *http.Response) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last = resp
-}
-
-// renew notes that another attempt begins. It reports false if the caller has been given an answer already.
-func (c *Call) renew() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last = nil
-	return c.resp == nil
-}
-
-// conclude is what RoundTrip returns: what has been delivered; or how the job has ended.
-func (c *Call) conclude(result ending) (*http.Response, error) {
-	c.mu.Lock()
-	resp, last := c.resp, c.last
-	c.gone = true
-	c.mu.Unlock()
-	if resp != nil {
-		return resp, nil
-	}
-	_, err, _ := result.Result()
-	var ended *job.Error
-	if last != nil && c.req.Context().Err() == nil && errors.As(err, &ended) && !calledOff(ended) {
-		last.Request = withFailure(c.req, ended)
-		return last, nil
+	if c.last != nil && c.req.Context().Err() == nil && isJob && !calledOff(ended) {
+		c.last.Request = withFailure(c.req, ended)
+		return c.last, nil
 	}
 	return nil, &Error{Err: err}
 }

@@ -28,8 +28,8 @@ const NoBound = -1
 // The functions are called on the goroutine that calls RoundTrip, save for Read, Streams and Actual, which are called on that of
 // the attempt. They may be called at once for different calls.
 type Config struct {
-	// Base sends the requests. It is asked once for each attempt. Defaults to a [NewBase] of its own, for as many connections as
-	// the dispatcher has workers; what is given instead should keep that many, too.
+	// Base sends the requests. It is asked once for each attempt, and has to heed the context of the request. Defaults to a [NewBase]
+	// of its own, for as many connections as the dispatcher has workers; what is given instead should keep that many, too.
 	Base http.RoundTripper
 	// Key names whose fate a request shares, see dispatcher.WithKey. Defaults to [KeyByHost].
 	Key func(*Call) string

@@ -33,8 +33,12 @@
 //
 // # Concurrency
 //
-// A [Transport] may be used by any number of goroutines. An attempt runs on a goroutine of the dispatcher's pool, which stays
-// with a stream until that has been read to its end or closed.
+// A [Transport] may be used by any number of goroutines. The attempts of a request run on the goroutine that calls RoundTrip, so
+// Config.Base has to heed the request's context, as net/http's own does. A goroutine of the dispatcher's pool stays with a stream
+// until that has been read to its end or closed.
+//
+// Retry.OnResult, if the dispatcher has one, is asked of good answers that are complete, as *http.Response; their bodies are
+// io.Seekers, so that it can read one and rewind it.
 //
 // # Errors
 //

@@ -213,34 +213,43 @@ func TestNoLastAnswer(t *testing.T) {
 	})
 }
 
-// When the caller has an answer, nobody else can want another.
-func TestDeliveredIsFinal(t *testing.T) {
+// Retry.OnResult sees the answer, and can have it asked for again. The last one is the caller's all the same.
+func TestUnwantedAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		retry := exact(3, s)
-		retry.OnResult = func(any) bool { return true }
+		retry.OnResult = func(v any) bool {
+			resp := v.(*http.Response)
+			data, err := io.ReadAll(resp.Body)
+			assert.NoError(t, err)
+			_, err = resp.Body.(io.Seeker).Seek(0, io.SeekStart)
+			assert.NoError(t, err)
+			return strings.Contains(string(data), "Hi.")
+		}
 		w := build(t, dispatcher.Config{Retry: retry}, transport.Config{}, script())
-		assert.Equal(t, 200, w.ask(t.Context()).status)
-		time.Sleep(time.Minute)
-		assert.Len(t, w.arrivals(), 1)
+		got := w.ask(t.Context())
+		assert.Equal(t, 200, got.status)
+		assert.JSONEq(t, completion, got.body)
+		assert.ErrorIs(t, got.failure, job.ErrMaxRetriesExceeded)
+		assert.Len(t, w.arrivals(), 3)
 	})
 }
 
-// An answer that comes when nobody waits any more is closed, and holds nothing.
+// Of an answer that comes although nobody waits any more nothing is left: Base has not heeded the context, and that holds up the
+// caller and the worker until it returns (S-C1).
 func TestLateAnswer(t *testing.T) {
 	for _, kind := range []string{"text/event-stream", "text/plain"} {
 		synctest.Test(t, func(t *testing.T) {
 			body := &closing{Reader: strings.NewReader("late")}
-			base := tripper(func(*http.Request) (*http.Response, error) { // which does not heed the context
+			base := tripper(func(*http.Request) (*http.Response, error) {
 				time.Sleep(10 * s)
 				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {kind}}, Body: body}, nil
 			})
 			w := build(t, dispatcher.Config{}, transport.Config{Base: base}, script())
 			ctx, cancel := context.WithTimeout(t.Context(), 3*s)
 			defer cancel()
+			time.AfterFunc(5*s, func() { assert.Equal(t, 1, running(w.d), "the worker is not free yet") })
 			assert.ErrorIs(t, w.get(ctx, "http://x.example/").err, context.DeadlineExceeded)
-			assert.Equal(t, 3*s, w.now())
-			assert.Equal(t, 1, running(w.d), "C1: the worker is not free yet")
-			time.Sleep(8 * s)
+			assert.Equal(t, 10*s, w.now())
 			assert.True(t, body.closed.Load())
 			assert.Zero(t, running(w.d))
 		})

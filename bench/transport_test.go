@@ -82,7 +82,7 @@ const (
 )
 
 // BenchmarkTransport is what a request through a dispatcher, with a limit, retries and a breaker, costs the client's processor compared
-// to one by net/http alone, at 10,000 a second and with the server in another process. Each round is a second of each contender; the
+// to one by net/http alone, at 10,000 a second and with the server in another process. Each round is a quarter of a second of each contender; the
 // figures are medians of all rounds, and without what the pacing itself costs.
 //
 //	go test -run '^$' -bench Transport -benchtime 9x .
@@ -143,7 +143,7 @@ func through(b *testing.B, cfg transport.Config) http.RoundTripper {
 	return t
 }
 
-// paced has the callers call send for a second, at the pace.
+// paced has the callers call send for a quarter of a second, at the pace.
 func paced(send func()) {
 	due := make(chan struct{}, pace/4)
 	var wg sync.WaitGroup

@@ -92,11 +92,12 @@ func (b *body) next() (io.ReadCloser, error) {
 		return nil, nil
 	case b.loaded:
 		return io.NopCloser(bytes.NewReader(b.data)), nil
-	case b.again != nil:
-		return b.again()
 	}
 	if first := b.take(); first != nil {
 		return first, nil
+	}
+	if b.again != nil {
+		return b.again()
 	}
 	return nil, errBodyUsed
 }

@@ -80,7 +80,7 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 	}
 	cfg := &c.t.cfg
 	c.header = c.headers()
-	if again, err := strconv.Atoi(c.req.Header.Get("X-Stainless-Retry-Count")); err == nil && again > 0 {
+	if again := c.req.Header.Get("X-Stainless-Retry-Count"); again != "" && positive(again) {
 		c.t.notice(Notice{Kind: StackedRetries, Detail: c.req.URL.Host})
 	}
 	c.key = cfg.Key(c)
@@ -97,7 +97,7 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 	c.Shape()
 	c.repeat = cfg.Repeatable(c)
 	if !c.body.any {
-		hideIdempotency(c.header)
+		c.header = hideIdempotency(c.header)
 	}
 	if err := c.body.prepare(cfg.MaxRequest); err != nil {
 		return nil, err
@@ -109,29 +109,44 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 	return options, nil
 }
 
-// headers is a copy of the request's own, to be changed: and net/http may still be about to send an attempt when the call is over,
-// because it was canceled, and must not look at what its caller changes then.
+// positive reports whether s is a whole number above zero.
+func positive(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n > 0
+}
+
+// headers is what the attempts send: the request's own, or where they need to be changed a copy of them.
 func (c *Call) headers() http.Header {
-	h := c.req.Header.Clone()
-	if h == nil {
+	h := c.req.Header
+	origin := strayedFrom(c.req)
+	named := !c.t.cfg.IdempotencyKey || c.req.Method != http.MethodPost || len(h["Idempotency-Key"]) > 0
+	if h != nil && origin == nil && named {
+		return h
+	}
+	if h = h.Clone(); h == nil {
 		h = http.Header{}
 	}
-	stripSecrets(c.req, h)
-	if c.t.cfg.IdempotencyKey && c.req.Method == http.MethodPost && len(h["Idempotency-Key"]) == 0 {
+	if origin != nil {
+		stripSecrets(origin.Header, h)
+	}
+	if !named {
 		h["Idempotency-Key"] = []string{rand.Text()}
 	}
 	return h
 }
 
-// hideIdempotency writes the names of headers that make net/http send a request without a body again by itself as it does not
-// expect them. To servers, they are the same.
-func hideIdempotency(h http.Header) {
+// hideIdempotency returns h with those names of headers written otherwise that make net/http send a request without a body again by
+// itself, so that it does not know them. To servers, they are the same.
+func hideIdempotency(h http.Header) http.Header {
+	hidden := h
 	for _, name := range [][2]string{{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"}} {
 		if values := h[name[0]]; len(values) > 0 {
-			delete(h, name[0])
-			h[name[1]] = values
+			hidden = hidden.Clone()
+			delete(hidden, name[0])
+			hidden[name[1]] = values
 		}
 	}
+	return hidden
 }
 
 // conclude is what RoundTrip returns when its job has failed: the last answer, unless there is none, or nobody wanted one.

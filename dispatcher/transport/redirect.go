@@ -11,18 +11,23 @@ import (
 // secrets are headers that are for one host alone, in their canonical form.
 var secrets = []string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"}
 
-// stripSecrets takes the secrets of the first request out of the headers of one that follows a redirect to another host, or from
-// https to http. http.Client does that with Authorization alone, and not when it goes to a subdomain.
-func stripSecrets(req *http.Request, h http.Header) {
+// strayedFrom returns the first request of a row of redirects that has led to another host, or from https to http; otherwise nil.
+func strayedFrom(req *http.Request) *http.Request {
 	origin := req
 	for origin.Response != nil && origin.Response.Request != nil {
 		origin = origin.Response.Request
 	}
 	if origin == req || origin.URL == nil || sameHost(origin.URL, req.URL) {
-		return
+		return nil
 	}
+	return origin
+}
+
+// stripSecrets takes the secrets that were sent to another host out of h. http.Client does that with Authorization alone, and not
+// when it goes to a subdomain.
+func stripSecrets(sent, h http.Header) {
 	for _, name := range secrets {
-		if slices.Equal(h[name], origin.Header[name]) {
+		if slices.Equal(h[name], sent[name]) {
 			delete(h, name)
 		}
 	}

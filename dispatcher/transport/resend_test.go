@@ -250,8 +250,8 @@ func TestUnreadableRequest(t *testing.T) {
 		for _, key := range []func(*transport.Call) string{transport.KeyByHost, transport.KeyByModel} {
 			synctest.Test(t, func(t *testing.T) {
 				w := build(t, dispatcher.Config{}, transport.Config{Key: key}, func(n int, w http.ResponseWriter, r *http.Request) {})
-				if fmt.Sprintf("%p", key) == fmt.Sprintf("%p", transport.KeyByHost) && name == "a part of a copy" {
-					return // which net/http finds out, when the request is half sent
+				if fmt.Sprintf("%p", key) == fmt.Sprintf("%p", transport.KeyByHost) && name != "the body" {
+					return // nobody needs a copy as long as there is one attempt
 				}
 				req := post(t.Context(), chatURL)
 				change(req)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"runtime"
 	"strings"
@@ -21,6 +22,7 @@ hour; nothing else should run meanwhile.
   -contenders RE  only contenders whose name matches, as in '^dispatcher$|^ants \+ channel$'
   -targets        only contenders that a target is about
   -cpus N         GOMAXPROCS of what is measured; by default, that of this process
+  -profiles DIR   leave a CPU profile of each measurement there, those of the last round; for go tool pprof
   -o FILE         where the report goes, - for standard output; by default bench/RESULTS.md of the repository that the current
                   directory is in, or standard output if one of -quick, -workloads, -contenders and -targets makes it less than that
   -check F        fail if a target is missed by more than F times in every round (what must hold always: in any), or if none was
@@ -38,6 +40,7 @@ type options struct {
 	contenders *regexp.Regexp
 	targets    bool
 	cpus       int
+	profiles   string  // directory; empty: none
 	out        string  // empty: RESULTS.md
 	check      float64 // zero: no check
 }
@@ -57,6 +60,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	contenders := flags.String("contenders", "", "")
 	flags.BoolVar(&o.targets, "targets", false, "")
 	flags.IntVar(&o.cpus, "cpus", runtime.GOMAXPROCS(0), "")
+	flags.StringVar(&o.profiles, "profiles", "", "")
 	flags.StringVar(&o.out, "o", "", "")
 	flags.Float64Var(&o.check, "check", 0, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -76,6 +80,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if given["check"] && !(o.check >= 1) { // also if it is not a number
 		faults = append(faults, fmt.Sprintf("-check is %v, but must be at least 1", o.check))
+	}
+	if o.profiles != "" {
+		if info, err := os.Stat(o.profiles); err != nil || !info.IsDir() {
+			faults = append(faults, fmt.Sprintf("-profiles is %s, but must be a directory that exists", o.profiles))
+		}
 	}
 	if flags.NArg() > 0 {
 		faults = append(faults, "there are no arguments besides flags: "+strings.Join(flags.Args(), " "))

@@ -70,7 +70,7 @@ func compare(ctx context.Context, o options, command string, stdout, stderr io.W
 	r := report{command: strings.TrimSpace(command), began: time.Now(), procs: o.cpus, rounds: o.rounds, quick: o.quick}
 	r.loads[0] = machine.LoadAverage()
 	measure := func(ctx context.Context, w workload, e entrant) (sample, error) {
-		return apart(ctx, o.quick, o.cpus, w, e)
+		return apart(ctx, o, w, e)
 	}
 	for i, w := range chosen {
 		result, err := interleave(ctx, w, o.rounds, measure, func(round int, took time.Duration) {

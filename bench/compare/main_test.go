@@ -64,9 +64,9 @@ func TestRunFails(t *testing.T) {
 		"nothing to run":   {[]string{"-workloads", "^none$"}, exitBad, `no workload matches "^none$" with a contender that matches ""`},
 		"nothing to check": {[]string{"-quick", "-rounds", "1", "-workloads", "^Do, 1", "-contenders", "alone", "-check", "2"}, exitBad, "none was measured"},
 		"no such file":     {[]string{"-quick", "-rounds", "1", "-workloads", "^Do, 1", "-contenders", "alone", "-o", "/nowhere/at/all"}, exitBad, "the report: open"},
-		"measure":          {[]string{measureCommand, "true", "Do, 1 caller", "nobody"}, exitBad, `Do, 1 caller: no contender "nobody"`},
-		"measure what":     {[]string{measureCommand, "true", "nothing", "nobody"}, exitBad, `no workload "nothing"`},
-		"measure how":      {[]string{measureCommand}, exitBad, "measure needs 3 arguments"},
+		"measure":          {[]string{measureCommand, "true", "Do, 1 caller", "nobody", ""}, exitBad, `Do, 1 caller: no contender "nobody"`},
+		"measure what":     {[]string{measureCommand, "true", "nothing", "nobody", ""}, exitBad, `no workload "nothing"`},
+		"measure how":      {[]string{measureCommand}, exitBad, "measure needs 4 arguments"},
 		"a bad flag":       {[]string{"-frobnicate"}, exitUsage, "usage: "},
 		"help":             {[]string{"-h"}, exitGood, "usage: "},
 	} {
@@ -88,14 +88,18 @@ func TestRunInterrupted(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
-// Each contender is measured at its own GOMAXPROCS, or the run's.
+// Each contender is measured at its own GOMAXPROCS, or the run's, and leaves a profile if somebody wants one.
 func TestApart(t *testing.T) {
 	w := scaleOf(true).workloads()[0]
 	for name, procs := range map[string]int{oursWith(4).name: 4, oursWith(1).name: 1, antsPool.name: 3} {
 		e, err := w.entrant(name)
 		require.NoError(t, err)
-		s, err := apart(t.Context(), true, 3, w, e)
+		dir := t.TempDir()
+		s, err := apart(t.Context(), options{quick: true, cpus: 3, profiles: dir}, w, e)
 		require.NoError(t, err)
+		profile, err := os.Stat(filepath.Join(dir, profileName(w.title+" "+name)))
+		require.NoError(t, err)
+		assert.Positive(t, profile.Size())
 		assert.Equal(t, procs, s.Procs, name)
 		assert.Equal(t, allOf(quickScale().roundTrips), s.Work, name)
 		assert.Positive(t, s.Figures[perJob], name)
@@ -104,7 +108,7 @@ func TestApart(t *testing.T) {
 
 // What a contender complains of comes through, from its process.
 func TestMeasurementFails(t *testing.T) {
-	_, err := apart(t.Context(), true, 1, workload{title: "nothing"}, entrant{name: "nobody"})
+	_, err := apart(t.Context(), options{quick: true, cpus: 1}, workload{title: "nothing"}, entrant{name: "nobody"})
 	assert.ErrorContains(t, err, `no workload "nothing"`)
 }
 
@@ -124,6 +128,7 @@ func TestParse(t *testing.T) {
 		"no rounds":      {"-rounds 0", []string{"-rounds is 0, but must be at least 1"}, 0, ""},
 		"bad figures":    {"-cpus 0 -check 0.5 x", []string{"-cpus is 0", "-check is 0.5, but must be at least 1", "no arguments besides flags: x"}, 0, ""},
 		"no number":      {"-check NaN", []string{"-check is NaN"}, 0, ""},
+		"no directory":   {"-profiles /dev/null", []string{"-profiles is /dev/null, but must be a directory"}, 0, ""},
 		"bad patterns":   {"-workloads ( -contenders [", []string{"-workloads: error parsing", "-contenders: error parsing"}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // measurementTimeout is how long one measurement may take. What it tells apart is one that works and one that hangs.
@@ -20,18 +25,19 @@ const measurementTimeout = 5 * time.Minute
 const measureCommand = "measure"
 
 // apart has an entrant measured in a process of its own: nothing that an earlier one has left behind, be it a goroutine or a
-// heap, has an influence. procs is the GOMAXPROCS, unless the entrant has its own.
-func apart(ctx context.Context, quick bool, procs int, w workload, e entrant) (sample, error) {
+// heap, has an influence.
+func apart(ctx context.Context, o options, w workload, e entrant) (sample, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return sample{}, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, measurementTimeout, fmt.Errorf("it took longer than %v", measurementTimeout))
 	defer cancel()
+	procs := o.cpus
 	if e.procs > 0 {
 		procs = e.procs
 	}
-	cmd := exec.CommandContext(ctx, self, measureCommand, strconv.FormatBool(quick), w.title, e.name)
+	cmd := exec.CommandContext(ctx, self, measureCommand, strconv.FormatBool(o.quick), w.title, e.name, o.profiles)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
 	cmd.WaitDelay = 5 * time.Second // for the go command of one workload
 	var out, complaints bytes.Buffer
@@ -54,9 +60,9 @@ func apart(ctx context.Context, quick bool, procs int, w workload, e entrant) (s
 
 // measureOne is what such a process does: it measures, and writes the sample.
 func measureOne(ctx context.Context, args []string, stdout io.Writer) error {
-	const wanted = 3
+	const wanted = 4
 	if len(args) != wanted {
-		return fmt.Errorf("%s needs %d arguments: whether it is quick, workload and contender", measureCommand, wanted)
+		return fmt.Errorf("%s needs %d arguments: whether it is quick, workload, contender, and where profiles go", measureCommand, wanted)
 	}
 	quick, err := strconv.ParseBool(args[0])
 	if err != nil {
@@ -70,7 +76,7 @@ func measureOne(ctx context.Context, args []string, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		s, err := e.measure(ctx)
+		s, err := profiled(args[3], w.title+" "+e.name, func() (sample, error) { return e.measure(ctx) })
 		if err != nil {
 			return err
 		}
@@ -78,4 +84,27 @@ func measureOne(ctx context.Context, args []string, stdout io.Writer) error {
 		return json.NewEncoder(stdout).Encode(s)
 	}
 	return fmt.Errorf("no workload %q", args[1])
+}
+
+// profiled measures, and leaves a CPU profile of that in a directory, unless that is empty.
+func profiled(dir, name string, measure func() (sample, error)) (sample, error) {
+	if dir == "" {
+		return measure()
+	}
+	file, err := os.Create(filepath.Join(dir, profileName(name)))
+	if err != nil {
+		return sample{}, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return sample{}, errors.Join(err, file.Close())
+	}
+	s, err := measure()
+	pprof.StopCPUProfile()
+	return s, errors.Join(err, file.Close())
+}
+
+// profileName makes a file name of a title: its letters and digits, and a dash for what is between them.
+func profileName(title string) string {
+	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return strings.Join(words, "-") + ".pprof"
 }

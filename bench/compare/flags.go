@@ -22,7 +22,7 @@ hour; nothing else should run meanwhile.
   -contenders RE  only contenders whose name matches, as in '^dispatcher$|^ants \+ channel$'
   -targets        only contenders that a target is about
   -cpus N         GOMAXPROCS of what is measured; by default, that of this process
-  -profiles DIR   leave a CPU profile of each measurement there, those of the last round; for go tool pprof
+  -profiles DIR   leave a CPU profile of each measurement there, those of the last round, each of some seconds; for go tool pprof
   -o FILE         where the report goes, - for standard output; by default bench/RESULTS.md of the repository that the current
                   directory is in, or standard output if one of -quick, -workloads, -contenders and -targets makes it less than that
   -check F        fail if a target is missed by more than F times in every round (what must hold always: in any), or if none was

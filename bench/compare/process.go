@@ -76,7 +76,11 @@ func measureOne(ctx context.Context, args []string, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		s, err := profiled(args[3], w.title+" "+e.name, func() (sample, error) { return e.measure(ctx) })
+		atLeast := profiledFor
+		if quick {
+			atLeast = 0
+		}
+		s, err := profiled(args[3], w.title+" "+e.name, atLeast, func() (sample, error) { return e.measure(ctx) })
 		if err != nil {
 			return err
 		}
@@ -86,8 +90,11 @@ func measureOne(ctx context.Context, args []string, stdout io.Writer) error {
 	return fmt.Errorf("no workload %q", args[1])
 }
 
-// profiled measures, and leaves a CPU profile of that in a directory, unless that is empty.
-func profiled(dir, name string, measure func() (sample, error)) (sample, error) {
+// profiledFor is how long a profile takes at least: the profiler looks a hundred times a second.
+const profiledFor = 5 * time.Second
+
+// profiled measures, and leaves a CPU profile of that in a directory, unless that is empty. For the profile it measures over and over.
+func profiled(dir, name string, atLeast time.Duration, measure func() (sample, error)) (sample, error) {
 	if dir == "" {
 		return measure()
 	}
@@ -99,6 +106,9 @@ func profiled(dir, name string, measure func() (sample, error)) (sample, error) 
 		return sample{}, errors.Join(err, file.Close())
 	}
 	s, err := measure()
+	for began := time.Now(); err == nil && time.Since(began) < atLeast; {
+		s, err = measure()
+	}
 	pprof.StopCPUProfile()
 	return s, errors.Join(err, file.Close())
 }

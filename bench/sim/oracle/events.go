@@ -176,7 +176,7 @@ func (j *Judge) done(ev *Event) {
 	j.pay(b)
 	tell := func(t told) { j.transition(b.Key, t) }
 	e := ending{out.Verdict, j.now.Sub(b.started), out.Hint}
-	l.circuit.end(j.now, b.generation, b.who, e, l.opened, tell)
+	l.circuit.end(j.now, b.generation, b.who, e, l.opened(ev.Job), tell)
 	l.rejected = l.rejected || l.circuit.rejects()
 	if out.Throttled {
 		if l.cool.throttle(j.now, b.episode, out.Hint, out.Hinted) {
@@ -191,7 +191,7 @@ func (j *Judge) done(ev *Event) {
 	}
 	j.follow(ev, b, out)
 	if b.state == Settled && ownEnd(b.reason) {
-		l.circuit.endJob(j.now, b.generation, b.probe, e, l.opened, tell)
+		l.circuit.endJob(j.now, b.generation, b.probe, e, l.opened(ev.Job), tell)
 		l.rejected = l.rejected || l.circuit.rejects()
 	}
 }

@@ -241,9 +241,11 @@ func (k EffectKind) String() string {
 	return [...]string{"start", "settle", "signal", "parked", "opened", "half-opened", "closed", "cooling", "forgotten", "deadlock"}[k]
 }
 
-// opened reports whether the scheduler's next word on a circuit is that it has opened, until then.
-func (l *lane) opened(until Time) bool {
-	return len(l.told) > 0 && l.told[0].Kind == Opened && l.told[0].Until == until
+// opened returns what tells whether the scheduler's next word on a circuit is that it has opened, until then, for what a job ended in.
+func (l *lane) opened(job int) func(until Time) bool {
+	return func(until Time) bool {
+		return len(l.told) > 0 && l.told[0].Kind == Opened && l.told[0].Until == until && l.told[0].Job == job
+	}
 }
 
 // settle ends a job for one of the reasons that are right here (S-F1).

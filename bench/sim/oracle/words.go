@@ -272,7 +272,7 @@ const (
 	BudgetUsedUp
 )
 
-// Effect is one thing that came out.
+// Effect is one thing that came out. Of a circuit that has opened, Job is whose attempt is to blame, if one is.
 type Effect struct {
 	Kind    EffectKind
 	Reason  Reason

@@ -188,7 +188,7 @@ func (k *keySpec) text() string {
 	return b.String()
 }
 
-func pick2(yes bool, a, b string) string {
+func pick2[T any](yes bool, a, b T) T {
 	if yes {
 		return a
 	}

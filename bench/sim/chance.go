@@ -11,9 +11,17 @@ import (
 // The worlds that chance makes.
 
 func randomWorld(r *rand.Rand) *world {
-	w := &world{steady: oneIn(r, 2)}
+	w := &world{
+		steady: oneIn(r, 2), handsOff: oneIn(r, 2), busy: pick(r, 1, 2, len(keyNames)), often: -1, weather: oneIn(r, 2), hangs: oneIn(r, 2),
+	}
+	if !oneIn(r, 4) { // swarm testing (Groce and others, 2012): what is rare everywhere is to be common somewhere
+		w.often = r.IntN(acts)
+	}
+	if oneIn(r, 2) {
+		w.apt = pick(r, "failed", "fatal", "throttled", "unbilled", "unusable")
+	}
 	w.cores = []coreSpec{randomCore(r)}
-	if oneIn(r, 5) {
+	if oneIn(r, 3) {
 		for i := range 1 + r.IntN(2) {
 			pool := randomLimit(r, fmt.Sprint("p", i))
 			pool.perKey = false
@@ -24,11 +32,65 @@ func randomWorld(r *rand.Rand) *world {
 	}
 	w.keys = make([]keySpec, len(keyNames))
 	for i := range w.keys {
-		if oneIn(r, 4) {
+		if oneIn(r, 4) || w.cores[0].breaker == nil && i < w.busy && oneIn(r, 2) {
 			w.keys[i] = randomKey(r, &w.cores[0], len(w.cores) == 1)
 		}
 	}
+	if !oneIn(r, 3) {
+		w.troubled(r)
+	}
 	return w
+}
+
+// troubled makes of a world one where nothing but circuits holds jobs back for long, and where these open soon and recover slowly:
+// much happens, then, while they are neither shut nor wide open.
+func (w *world) troubled(r *rand.Rand) {
+	w.busy, w.dense, w.weather, w.hangs = 1+r.IntN(2), true, true, oneIn(r, 4)
+	w.handsOff, w.staffed = r.IntN(5) < 3, !oneIn(r, 4)
+	w.apt = pick(r, w.apt, w.apt, "throttled", "unusable", "unusable")
+	for i := range w.pools {
+		w.pools[i].makeRoom()
+	}
+	for i := range w.cores {
+		c := &w.cores[i]
+		c.workers, c.keyWorkers = 20, 0
+		for k := range c.limits {
+			c.limits[k].makeRoom()
+		}
+		if c.breaker != nil {
+			c.breaker.recoverSlowly()
+		}
+	}
+	for i := range w.keys[:w.busy] {
+		k := &w.keys[i]
+		k.workers = 0
+		for n, l := range k.limits {
+			l.makeRoom()
+			k.limits[n] = l
+		}
+		if k.breaker == nil && w.cores[0].breaker == nil {
+			k.breaker = randomBreaker(r)
+		}
+		if k.breaker != nil {
+			k.breaker.recoverSlowly()
+		}
+	}
+}
+
+// makeRoom gives a limit more than is asked of it.
+func (l *limitSpec) makeRoom() {
+	if l.rate.unit != "unlimited" {
+		l.rate = rateSpec{1000, "s"}
+	}
+	l.burst = 50
+}
+
+// recoverSlowly has a circuit tested soon and go through a long ramp, that successes end rather than time.
+func (b *breakerSpec) recoverSlowly() {
+	b.recovery, b.successes, b.lease = 100*time.Millisecond, 1, time.Minute
+	if b.slow > 0 {
+		b.slow = 10 * time.Second
+	}
 }
 
 func randomCore(r *rand.Rand) coreSpec {
@@ -51,16 +113,15 @@ func randomCore(r *rand.Rand) coreSpec {
 	if !oneIn(r, 3) {
 		c.breaker = randomBreaker(r)
 	}
-	if oneIn(r, 4) { // where outages come and go, and recovery takes a while
-		c.workers, c.keyWorkers, c.breaker = 20, 0, randomBreaker(r)
-		c.breaker.recovery, c.breaker.successes = 100*time.Millisecond, 1
+	if oneIn(r, 4) { // where many run at once, which what befalls a key finds in flight
+		c.workers, c.keyWorkers = 20, 0
 	}
 	return c
 }
 
 func randomKey(r *rand.Rand, c *coreSpec, ownLimits bool) keySpec {
-	key := keySpec{weight: r.IntN(4), workers: r.IntN(3)}
-	if oneIn(r, 2) {
+	key := keySpec{weight: r.IntN(4), workers: pick(r, 0, 0, 1, 2)}
+	if c.breaker == nil || oneIn(r, 2) {
 		key.breaker = randomBreaker(r)
 	}
 	for i, l := range c.limits {
@@ -114,19 +175,28 @@ func randomRetry(r *rand.Rand) *retrySpec {
 
 func randomBreaker(r *rand.Rand) *breakerSpec {
 	b := &breakerSpec{
-		recovery: pick(r, 100*time.Millisecond, 2*time.Second), jobs: oneIn(r, 3), probes: pick(r, 0, 1, 2), successes: pick(r, 0, 1, 2, 3),
-		lease: pick(r, 0, 50*time.Millisecond), again: pick(r, 0, time.Second), growth: pick(r, 0, 0, 2.0),
+		recovery: pick(r, 100*time.Millisecond, 2*time.Second), jobs: r.IntN(5) < 2, probes: pick(r, 0, 1, 2), successes: pick(r, 0, 1, 2, 3),
+		lease: pick(r, 0, 50*time.Millisecond), again: pick(r, 0, 0, time.Second), growth: pick(r, 0, 0, 2.0),
 	}
-	switch r.IntN(4) {
-	case 0:
-		b.ratio, b.samples = .3, 3
-	case 1:
-		b.ratio, b.samples, b.window = .5, 2, time.Second
-	case 2:
-		b.slowRatio, b.samples, b.slow = .5, 2, 100*time.Millisecond
+	switch r.IntN(6) {
+	case 0, 1:
+		b.ratio, b.samples = pick(r, .3, .6), pick(r, 3, 6)
+	case 2, 3:
+		b.ratio, b.samples, b.window = pick(r, .5, .6), pick(r, 2, 5), pick(r, time.Second, 5*time.Second)
+	case 4:
+		b.slowRatio, b.samples, b.slow = .5, pick(r, 2, 5), 100*time.Millisecond
 		b.window = pick(r, 0, 5*time.Second)
 	default:
 		b.failures = pick(r, 1, 3)
+	}
+	if oneIn(r, 3) { // whichever comes first
+		b.failures = 3
+	}
+	if oneIn(r, 4) {
+		b.slowRatio, b.samples, b.slow = .5, max(b.samples, 2), 100*time.Millisecond
+	}
+	if b.slowRatio > 0 && oneIn(r, 2) {
+		b.ratio = .5
 	}
 	return b
 }
@@ -134,8 +204,8 @@ func randomBreaker(r *rand.Rand) *breakerSpec {
 // outcomes are the ends of attempts, as a transcript words them; a hint may follow. The more often one stands here, the more
 // often it comes: "fatal" is also what a panic comes to.
 var outcomes = [...]string{
-	"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "transient", "transient", "transient", "transient", "failed", "fatal", "throttled", "throttled",
-	"unbilled", "unusable",
+	"ok", "ok", "ok", "ok", "ok", "ok", "ok", "transient", "transient", "transient", "failed", "failed", "fatal", "fatal",
+	"throttled", "throttled", "throttled", "throttled", "unbilled", "unbilled", "unusable",
 }
 
 var outcomeOf = map[string]policy.Outcome{

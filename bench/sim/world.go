@@ -14,10 +14,20 @@ import (
 // A world is what a story happens in, in words from which all three are made: the core's configuration, the oracle's, and the
 // lines of a transcript.
 type world struct {
-	cores  []coreSpec
-	pools  []limitSpec
-	keys   []keySpec
-	steady bool // nobody changes a limit
+	cores []coreSpec
+	pools []limitSpec
+	keys  []keySpec
+
+	// What chance is inclined to.
+	steady   bool   // nobody changes a limit
+	staffed  bool   // nobody changes how many workers there are
+	handsOff bool   // nobody takes circuits into his hands, but what must be reset is
+	busy     int    // how many of the keys most of it is about
+	dense    bool   // much happens at once
+	often    int    // the number of an act, see story.act, that comes more often than by itself; negative: none
+	apt      string // an outcome that comes more often than by itself; empty: none
+	weather  bool   // most attempts fail for a while, and then most succeed for a while
+	hangs    bool   // attempts take long, so that there are many
 }
 
 // coreSpec is one core. Several cores have the pools in common.

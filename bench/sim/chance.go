@@ -15,7 +15,7 @@ func randomWorld(r *rand.Rand) *world {
 		steady: oneIn(r, 2), handsOff: oneIn(r, 2), busy: pick(r, 1, 2, len(keyNames)), often: -1, weather: oneIn(r, 2), hangs: oneIn(r, 2),
 	}
 	if !oneIn(r, 4) { // swarm testing (Groce and others, 2012): what is rare everywhere is to be common somewhere
-		w.often = r.IntN(acts)
+		w.often = r.IntN(actNumbers)
 	}
 	if oneIn(r, 2) {
 		w.apt = pick(r, "failed", "fatal", "throttled", "unbilled", "unusable")
@@ -36,10 +36,26 @@ func randomWorld(r *rand.Rand) *world {
 			w.keys[i] = randomKey(r, &w.cores[0], len(w.cores) == 1)
 		}
 	}
-	if !oneIn(r, 3) {
+	switch r.IntN(8) {
+	case 0:
+		w.plain()
+	case 1, 2:
+	default:
 		w.troubled(r)
 	}
 	return w
+}
+
+// plain makes of a world one where jobs that come alone may take the express way: they and their keys ask for nothing of their own.
+func (w *world) plain() {
+	w.express, w.staffed, w.pools, w.cores = true, true, nil, w.cores[:1]
+	clear(w.keys)
+	c := &w.cores[0]
+	c.keyWorkers, c.ahead = 0, 0
+	for i := range c.limits {
+		l := &c.limits[i]
+		l.perKey, l.strict, l.sliding = false, false, false
+	}
 }
 
 // troubled makes of a world one where nothing but circuits holds jobs back for long, and where these open soon and recover slowly:

@@ -13,17 +13,18 @@ import (
 
 // player plays turns to cores, and has each judged.
 type player struct {
-	world *world
-	cores []*actor
-	pools []*scheduler.Shared
-	known []*oracle.Pool
-	jobs  []played // by number
-	steps int
-	turns int
-	told  []turn // all that have been played, when keep is set
-	keep  bool
-	look  int       // how many turns pass between two looks at all levels
-	cover *coverage // nil when nobody counts
+	world     *world
+	cores     []*actor
+	pools     []*scheduler.Shared
+	known     []*oracle.Pool
+	jobs      []played // by number
+	steps     int
+	expressed int // jobs that took the express way
+	turns     int
+	told      []turn // all that have been played, when keep is set
+	keep      bool
+	look      int       // how many turns pass between two looks at all levels
+	cover     *coverage // nil when nobody counts
 }
 
 // lookEvery is player.look where speed counts: a snapshot costs more than a turn.
@@ -39,6 +40,7 @@ type actor struct {
 	keys    []*scheduler.KeyRules
 	known   []*oracle.KeyRules
 	stopped bool
+	express *scheduler.Entry // what has taken the express way in this turn
 
 	events  []oracle.Event
 	effects []oracle.Effect
@@ -195,10 +197,15 @@ func (p *player) turn(t *turn) *oracle.Fault {
 	a.core.Advance(at)
 	a.events = append(a.events[:0], oracle.Event{Kind: oracle.Tick, At: oracle.Time(at)})
 	for i := range t.acts {
-		p.step(a, t.core, at, &t.acts[i])
+		p.step(a, t.core, at, &t.acts[i], len(t.acts) == 1)
 	}
 	p.steps += max(1, len(t.acts))
 	a.effects = a.effects[:0]
+	if a.express != nil { // whose start the core does not tell of
+		a.effects = append(a.effects, p.judged(&scheduler.Effect{Kind: scheduler.Start, Entry: a.express}))
+		a.express = nil
+		p.expressed++
+	}
 	for _, e := range a.core.Effects() {
 		a.effects = append(a.effects, p.judged(&e))
 	}

@@ -81,6 +81,7 @@ func simpler(w *world, fails func(*world) bool) *world {
 			w = &copied
 		}
 	}
+	try(func(w *world) { w.express = false })
 	for i := range w.cores {
 		try(func(w *world) { w.cores[i].breaker = nil })
 		try(func(w *world) { w.cores[i].retry = nil })

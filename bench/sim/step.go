@@ -7,7 +7,7 @@ import (
 )
 
 // step steps one act, unless nobody could do it: what an earlier act was about may have been left out of the story.
-func (p *player) step(a *actor, core int, at policy.Time, c *act) {
+func (p *player) step(a *actor, core int, at policy.Time, c *act, alone bool) {
 	ev := scheduler.Event{Kind: c.kind, At: at, Mode: c.mode, Limit: c.limit, Workers: c.workers, Group: c.group}
 	judged := oracle.Event{
 		Kind: oracle.EventKind(c.kind), At: oracle.Time(at), Key: c.key, Mode: oracle.Mode(c.mode), Limit: c.limit, Workers: c.workers, Group: c.group,
@@ -15,7 +15,11 @@ func (p *player) step(a *actor, core int, at policy.Time, c *act) {
 	if ok := p.fill(a, core, c, &ev, &judged); !ok {
 		return
 	}
-	a.core.Step(ev)
+	if c.kind != scheduler.Submit || !alone || !p.world.express || !a.core.Express(at, ev.Entry) {
+		a.core.Step(ev)
+	} else {
+		a.express = ev.Entry
+	}
 	if ev.Entry != nil {
 		judged.After = oracle.State(ev.Entry.State())
 	}
@@ -98,18 +102,22 @@ func (p *player) fillSubmit(a *actor, core int, c *act, ev *scheduler.Event, jud
 	for len(p.jobs) <= c.job {
 		p.jobs = append(p.jobs, played{})
 	}
-	e := &scheduler.Entry{Owner: c.job, Key: keyNames[s.key], FailFast: s.failFast, Priority: int8(s.priority), Terms: &scheduler.Terms{
+	e := &scheduler.Entry{Owner: c.job, Key: keyNames[s.key], FailFast: s.failFast, Priority: int8(s.priority)}
+	terms := scheduler.Terms{
 		Deadline: policy.Time(s.deadline), Announced: s.announced, NotBefore: policy.Time(s.notBefore), Groups: s.groups, Rules: a.keys[s.key],
-	}}
+	}
 	job := &oracle.Job{
 		Key: s.key, FailFast: s.failFast, Priority: s.priority, Deadline: oracle.Time(s.deadline), Announced: s.announced, NotBefore: oracle.Time(s.notBefore), Groups: s.groups,
 	}
 	for _, cost := range s.costs {
-		e.Costs, job.Costs = append(e.Costs, amount(cost)), append(job.Costs, micro(cost))
+		terms.Costs, job.Costs = append(terms.Costs, amount(cost)), append(job.Costs, micro(cost))
 	}
 	if s.retry != nil {
 		retry, known := s.retry.retry(), s.retry.judged()
-		e.Retry, job.Retry = &retry, &known
+		terms.Retry, job.Retry = &retry, &known
+	}
+	if s.deadline > 0 || s.notBefore > 0 || s.groups != 0 || s.costs != nil || s.retry != nil || terms.Rules != nil {
+		e.Terms = &terms // or it asks for nothing
 	}
 	if a.judge.Refuses(job, a.known[s.key]) {
 		return false // as Submit does, before the core hears of it

@@ -65,7 +65,11 @@ func (s *story) turn() turn {
 			t.acts = append(t.acts, a)
 		}
 	}
-	for range 1 + s.r.IntN(pick2(w.dense, 8, 3)) {
+	acts := 1 + s.r.IntN(pick2(w.dense, 8, 3))
+	if w.express && !oneIn(s.r, 3) {
+		acts = 1
+	}
+	for range acts {
 		if a, ok := s.act(t.core); ok {
 			t.acts = append(t.acts, a)
 		}
@@ -109,14 +113,14 @@ func (s *story) upTo(d time.Duration) time.Duration {
 	return time.Duration(s.r.Int64N(d.Milliseconds())) * time.Millisecond
 }
 
-// acts is how many numbers story.act knows.
-const acts = 31
+// actNumbers is how many numbers story.act knows.
+const actNumbers = 31
 
 // act returns what happens to a core next. The more numbers it has, the more often it does. Besides, most worlds have one that
 // comes more often.
 func (s *story) act(core int) (act, bool) {
 	a := s.p.cores[core]
-	n := s.r.IntN(acts)
+	n := s.r.IntN(actNumbers)
 	if s.p.world.often >= 0 && oneIn(s.r, 4) {
 		n = s.p.world.often
 	}
@@ -176,6 +180,9 @@ func (s *story) submit(core int) (act, bool) {
 	}
 	now := s.at - a.spec.ahead
 	spec := &jobSpec{key: s.key(), failFast: oneIn(s.r, 4)}
+	if s.p.world.express && !oneIn(s.r, 4) {
+		return s.enlist(spec), true
+	}
 	for g := range a.spec.groups {
 		if oneIn(s.r, 4) {
 			spec.groups |= 1 << g
@@ -202,8 +209,13 @@ func (s *story) submit(core int) (act, bool) {
 			spec.costs = append(spec.costs, pick(s.r, 0, .5, 1, 1, 3, 60))
 		}
 	}
+	return s.enlist(spec), true
+}
+
+// enlist gives a new job its number.
+func (s *story) enlist(spec *jobSpec) act {
 	number := s.next
 	s.next++
 	s.live = append(s.live, number)
-	return act{kind: scheduler.Submit, job: number, spec: spec}, true
+	return act{kind: scheduler.Submit, job: number, spec: spec}
 }

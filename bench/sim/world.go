@@ -18,6 +18,8 @@ type world struct {
 	pools []limitSpec
 	keys  []keySpec
 
+	express bool // a job that comes alone is offered to Core.Express first, as a dispatcher does
+
 	// What chance is inclined to.
 	steady   bool   // nobody changes a limit
 	staffed  bool   // nobody changes how many workers there are
@@ -292,6 +294,9 @@ func (w *world) judged(c *coreSpec, number int, pools []*oracle.Pool) oracle.Con
 // text returns the lines that make the world in a transcript.
 func (w *world) text() string {
 	var b strings.Builder
+	if w.express {
+		b.WriteString("# a job that comes alone takes the express way, if the core lets it\n")
+	}
 	for _, pool := range w.pools {
 		fmt.Fprintln(&b, "shared", pool)
 	}

@@ -77,9 +77,14 @@ func TestDiskFull(t *testing.T) {
 	}
 	standardOutput(t, full)
 	const prompts, inFlight = 30, 2
-	noticed := make(chan struct{})
+	second, noticed := make(chan struct{}), make(chan struct{})
 	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
-		if n > 1 {
+		if n == inFlight {
+			close(second)
+		}
+		if n == 1 {
+			<-second // or the run could be over before it has come
+		} else {
 			<-noticed
 		}
 		return false

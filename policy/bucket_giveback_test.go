@@ -163,6 +163,22 @@ func TestBucketGiveBackInAnyOrder(t *testing.T) {
 	}
 }
 
+// S-L1, S-L8: of two levels that differ by less than one Amount the higher decides how much there was room for.
+func TestBucketGiveBackToTheFraction(t *testing.T) {
+	r := rule{amount: 1, span: 7, burst: 100} // a seventh of an Amount each nanosecond
+	b := r.bucket(t)
+	takes := []heldTake{{10, 0}, {1, 6}, {20, 12}} // from 100, from 90 and 6/7, from 90 and 5/7
+	for _, take := range takes {
+		b.Advance(take.at)
+		b.Take(take.cost)
+	}
+	b.GiveBack(10, 0)
+	agree(t, b, replay(r, takes[1:], 12), []policy.Amount{78, 79, 80}, 0, 0)
+	require.Equal(t, policy.Amount(79), b.Level(), "99 and 6/7, but for the 20; what came in up to the sixth nanosecond had no room")
+	b.Advance(13)
+	require.Equal(t, policy.Amount(80), b.Level())
+}
+
 // S-L1, S-L3: however many there are, so many that the bucket cannot remember each of them, nothing is given back that was
 // not there: the bucket never holds more than if it had not been taken. What is given back at the instant at which it was
 // taken is given back in full.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -27,5 +28,18 @@ func TestBucketObserveBoundsWhatIsGivenBack(t *testing.T) {
 			b.GiveBack(4*tokenUnit, 0)
 			require.Equal(t, tt.want, b.Level())
 		})
+	}
+}
+
+// TestBucketObserveIsExact: after the server's word there is that much to the fraction, neither more nor less, so that what is missing
+// comes in at its instant and not before (S-L6, S-L8).
+func TestBucketObserveIsExact(t *testing.T) {
+	b := NewBucket(Limit{Rate: Per(1.0/tokenUnit, time.Second), Burst: 10}, 0) // one Amount a second
+	b.Take(2 * tokenUnit)
+	for i, now := range []Time{0, Time(2500 * time.Millisecond), Time(4 * time.Second)} {
+		left := Amount(3-i) * tokenUnit
+		b.Observe(now, left)
+		require.Equal(t, left, b.Level())
+		require.Equal(t, now.Add(time.Second), b.ReadyAt(left+1))
 	}
 }

@@ -237,6 +237,17 @@ func TestSpendingFreshAt(t *testing.T) {
 	assert.Equal(t, at(20*time.Second), s.FreshAt(at(20*time.Second)))
 }
 
+// S-L7: at the end of time, too, it is told exactly when a retry is forgotten, as long as there is such an instant.
+func TestSpendingFreshAtTheEndOfTime(t *testing.T) {
+	rule := policy.Budget{Ratio: 0.5, MinRetries: 1, Window: 20} // slices of 2 ns
+	s := newSpending(t, rule)
+	s.Attempt(policy.Never - 23)
+	assert.Equal(t, policy.Never-1, s.FreshAt(policy.Never-23))
+	s = newSpending(t, rule)
+	s.Attempt(policy.Never - 21)
+	assert.Equal(t, policy.Never, s.FreshAt(policy.Never-21))
+}
+
 // S-R11: renewed, a spending is as good as new under its new rule.
 func TestSpendingRenew(t *testing.T) {
 	s := newSpending(t, policy.Budget{Ratio: 0.5, MinRetries: 1})

@@ -48,7 +48,11 @@ func (c *circuit) end(p policy.Pass, v policy.Verdict) bool {
 	return c.End(c.now, p, policy.Ending{Verdict: v})
 }
 
-func (c *circuit) fresh() bool { return c.FreshAt(c.now) <= c.now }
+func (c *circuit) fresh() bool {
+	at := c.FreshAt(c.now)
+	require.GreaterOrEqual(c.t, at, c.now, "nothing is promised of what has passed")
+	return at == c.now
+}
 
 func (c *circuit) reset() bool { return c.Set(policy.Automatic) }
 

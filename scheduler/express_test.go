@@ -24,3 +24,23 @@ func TestExpressComesAfterWhatWasDue(t *testing.T) {
 	c.Step(Event{Kind: Submit, At: now, Entry: late})
 	require.Equal(t, []Effect{{Kind: Settle, Entry: second, Reason: DeadlinePassed}, {Kind: Start, Entry: late}}, c.Effects())
 }
+
+// TestExpressStandsInLine: a job that comes alone does not take what would make one of another core wait longer (S-L11).
+func TestExpressStandsInLine(t *testing.T) {
+	rule := policy.Limit{Name: "tokens", Rate: policy.PerSecond(1), Burst: 10}
+	require.NoError(t, rule.Validate())
+	pool, tickets := NewShared(rule), uint64(0)
+	cfg := Config{Workers: 9, Shared: []SharedUse{{Limit: pool}}, Ticket: func() uint64 { tickets++; return tickets }}
+	one, two := New(cfg), New(cfg)
+	small, large := amountOf(t, 6), amountOf(t, 8)
+	first := &Entry{Terms: &Terms{Costs: []policy.Amount{small}}}
+	one.Step(Event{Kind: Submit, Entry: first})
+	require.Equal(t, []Effect{{Kind: Start, Entry: first}}, one.Effects())
+	one.Step(Event{Kind: Submit, Entry: &Entry{Terms: &Terms{Costs: []policy.Amount{large}}}})
+	require.Empty(t, one.Effects())
+
+	late := &Entry{} // costs 1, and there are 4
+	require.False(t, two.Express(0, late))
+	two.Step(Event{Kind: Submit, Entry: late})
+	require.Empty(t, two.Effects())
+}

@@ -39,6 +39,10 @@ func TestExpressStandsInLine(t *testing.T) {
 	one.Step(Event{Kind: Submit, Entry: &Entry{Terms: &Terms{Costs: []policy.Amount{large}}}})
 	require.Empty(t, one.Effects())
 
+	free := &Entry{Terms: &Terms{Costs: []policy.Amount{0}}}
+	two.Step(Event{Kind: Submit, Entry: free})
+	require.Equal(t, []Effect{{Kind: Start, Entry: free}}, two.Effects())
+
 	late := &Entry{} // costs 1, and there are 4
 	require.False(t, two.Express(0, late))
 	two.Step(Event{Kind: Submit, Entry: late})

@@ -40,14 +40,16 @@ func TestDroppedLanes(t *testing.T) {
 			require.Equal(t, i, l.spare)
 		}
 	}
-	var keys []string
-	for i := range 3 * spareLanes {
-		keys = append(keys, fmt.Sprint("key ", i))
+	for _, n := range []int{spareLanes + 1, 3 * spareLanes} {
+		var keys []string
+		for i := range n {
+			keys = append(keys, fmt.Sprint("key ", i))
+		}
+		latest := keys[n-1] // its lane is not among those that are kept
+		turn(keys...)
+		turn(latest)
+		turn(keys...)
+		turn(latest, "key 0")
+		turn(keys...)
 	}
-	latest := keys[len(keys)-1] // its lane is not among those that are kept
-	turn(keys...)
-	turn(latest)
-	turn(keys...)
-	turn(latest, "key 0")
-	turn(keys...)
 }

@@ -93,7 +93,7 @@ func (r *report) writeTargets(p *printer) {
 		}
 	}
 	p.line("")
-	p.line("%d of %d met; %d not measured.", met, measured, len(r.targets)-measured)
+	p.line("%d of %d met; %d not measured. Why targets are missed is told in MISSES.md.", met, measured, len(r.targets)-measured)
 }
 
 // writeTo writes the table of a workload.

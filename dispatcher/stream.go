@@ -20,8 +20,8 @@ type StreamFunc[T any] func(ctx context.Context) (value T, rest func() error, er
 // the job, for its circuit, its limits and whoever observes the dispatcher, but told to nobody else. Retry.OnResult is asked of a value
 // that is complete, with a nil rest, and no other.
 //
-// ctx is the job's life: when it ends, so does the context of the attempt, also during rest. The same goes for Stop; Close waits for
-// rest, and so does WaitIdle.
+// ctx is the job's life: when it ends, so does the context of the attempt, also during rest. Close, Stop and WaitIdle wait for rest;
+// when the context of Close or Stop ends, so does that of the attempt.
 func Stream[T any](ctx context.Context, d *Dispatcher, fn StreamFunc[T], options ...Option) (T, error) {
 	var zero T
 	if fn == nil {

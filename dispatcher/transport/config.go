@@ -25,8 +25,8 @@ const NoBound = -1
 // Config says how a [Transport] works. The zero Config works: a key for each host, answers judged by their status, and those
 // of the known LLM endpoints by what they must hold.
 //
-// The functions are called on the goroutine that calls RoundTrip, save for Read, Streams and Actual, which are called on that of
-// the attempt. They may be called at once for different calls.
+// The functions are called on the goroutine that calls RoundTrip, save that Actual, at the end of a stream, is called on one of the
+// dispatcher's pool. They may be called at once for different calls.
 type Config struct {
 	// Base sends the requests. It is asked once for each attempt, and has to heed the context of the request. Defaults to a [NewBase]
 	// of its own, for as many connections as the dispatcher has workers; what is given instead should keep that many, too.

@@ -23,6 +23,9 @@
 // asked for again, an answer is passed on when it is complete. Of a stream of events, the beginning is passed on as soon as it is
 // there, and what fails after that is the caller's to see.
 //
+// Retry.OnResult, if the dispatcher has one, is asked of good answers that are complete, as *http.Response; their bodies are
+// io.Seekers, so that it can read one and rewind it.
+//
 // # Limits
 //
 // Each attempt passes the dispatcher's limits, and net/http is kept from sending anything again by itself. [Tokens] says what a
@@ -36,9 +39,6 @@
 // A [Transport] may be used by any number of goroutines. The attempts of a request run on the goroutine that calls RoundTrip, so
 // Config.Base has to heed the request's context, as net/http's own does. A goroutine of the dispatcher's pool stays with a stream
 // until that has been read to its end or closed.
-//
-// Retry.OnResult, if the dispatcher has one, is asked of good answers that are complete, as *http.Response; their bodies are
-// io.Seekers, so that it can read one and rewind it.
 //
 // # Errors
 //

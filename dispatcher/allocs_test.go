@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,4 +91,46 @@ func TestAllocations(t *testing.T) {
 			assert.LessOrEqual(t, got, c.most+slack)
 		})
 	}
+}
+
+// A Do that has to wait costs no more than one that need not: what it waits on is used again.
+func TestAllocationsOfAWaitingDo(t *testing.T) {
+	background := context.Background()
+	d, err := dispatcher.New(dispatcher.Config{Workers: 1})
+	require.NoError(t, err)
+	defer d.Close(background)
+	turns, over := make(chan struct{}), make(chan struct{})
+	running := make(chan struct{})
+	var failed atomic.Int32
+	do := func(fn job.Func[int]) {
+		if value, err := dispatcher.Do(background, d, fn); value != 7 || err != nil {
+			failed.Add(1)
+		}
+	}
+	long := func(context.Context) (int, error) {
+		running <- struct{}{}
+		for dispatcher.CallersWaiting(d) == 0 {
+			runtime.Gosched()
+		}
+		return 7, nil
+	}
+	short := func(context.Context) (int, error) { return 7, nil }
+	go func() {
+		defer close(over)
+		for range turns {
+			do(long)
+		}
+	}()
+	got := allocations(func() {
+		turns <- struct{}{}
+		<-running
+		do(short)
+	})
+	close(turns)
+	<-over
+	t.Logf("%.3f objects", got)
+	assert.LessOrEqual(t, got, 2*1.05, "of two calls, one of which waits for the other to end")
+	assert.Zero(t, failed.Load())
+	assert.Zero(t, dispatcher.CallersWaiting(d))
+	assert.Zero(t, dispatcher.CallersKnown(d))
 }

@@ -26,6 +26,7 @@ type Dispatcher struct {
 	room         room
 	exchange     exchange
 	watches      watches
+	callers      callers
 	keys         keySet
 	sharing      sharing
 	feed         feed
@@ -50,6 +51,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		ended:    make(chan struct{}),
 		exchange: exchange{bell: make(chan struct{}, 1)},
 		watches:  watches{by: make(map[<-chan struct{}]*watch)},
+		callers:  callers{bells: make(map[*header]chan struct{})},
 		keys:     newKeySet(cfg),
 		feed:     feed{listener: cfg.OnEvent, most: cfg.EventBuffer, bell: make(chan struct{}, 1)},
 		loop:     loop{causes: make(map[string]error), armed: policy.Never},

@@ -79,59 +79,16 @@ func (t *task[T]) called(ctx context.Context) bool {
 	if called, known := t.isCalled(); known {
 		return called
 	}
-	turn, done := t.listen(), t.promise.Future().Done()
+	bell := t.d.callers.enter(&t.header)
+	defer t.d.callers.leave(&t.header)
 	if t.d.place.Inside(ctx) {
 		defer t.AttendJob(ctx, t.cancelHopeless)()
 	}
-	for { // what was told by the channel may have been seen before
-		select {
-		case <-turn:
-		case <-done:
-		}
+	for { // it may have been told before it had its bell
 		if called, known := t.isCalled(); known {
 			return called
 		}
-	}
-}
-
-// isCalled reports whether the caller of a Do has to run an attempt, if that is known: once the job is over nothing more is
-// admitted, so that is asked first.
-func (t *task[T]) isCalled() (called, known bool) {
-	over := t.promise.Future().State() != job.Pending
-	called = t.takeTurn()
-	return called, called || over
-}
-
-// takeTurn reports whether there is an attempt for the caller to run, which it is bound to do then.
-func (h *header) takeTurn() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	taken := h.admitted
-	h.admitted = false
-	return taken
-}
-
-// listen returns the channel on which the caller of a Do is told that there may be an attempt to run.
-func (h *header) listen() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s := h.told()
-	if s.turn == nil {
-		s.turn = make(chan struct{}, 1)
-	}
-	if h.admitted {
-		ring(s.turn)
-	}
-	return s.turn
-}
-
-// callBack tells the caller of a Do that an attempt has been admitted. Loop only.
-func (h *header) callBack() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.admitted = true
-	if h.story != nil && h.story.turn != nil {
-		ring(h.story.turn)
+		<-bell
 	}
 }
 

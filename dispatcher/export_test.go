@@ -28,6 +28,16 @@ func Watches(d *Dispatcher) int {
 	return len(d.watches.by)
 }
 
+// CallersWaiting returns how many callers of a Do wait for their turn.
+func CallersWaiting(d *Dispatcher) int { return int(d.callers.waiting.Load()) }
+
+// CallersKnown returns how many of them have a bell.
+func CallersKnown(d *Dispatcher) int {
+	d.callers.mu.Lock()
+	defer d.callers.mu.Unlock()
+	return len(d.callers.bells)
+}
+
 // Handover tells how things stand in the exchange and the crew, for somebody who suspects that nothing goes on.
 func Handover(d *Dispatcher) string {
 	x := &d.exchange

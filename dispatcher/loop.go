@@ -185,7 +185,7 @@ func (d *Dispatcher) carryOut(e *scheduler.Effect) {
 	case scheduler.Start:
 		t := e.Entry.Owner.(jobTask)
 		if h := t.head(); h.byCaller {
-			h.callBack()
+			d.callBack(h)
 		} else {
 			d.loop.starts = append(d.loop.starts, t)
 		}
@@ -232,6 +232,9 @@ func (d *Dispatcher) settle(e *scheduler.Effect) {
 	}
 	d.room.giveBack()
 	t.settle(err)
+	if h.byCaller {
+		d.callers.tell(h)
+	}
 	if h.asked != nil && h.asked.outbox != nil {
 		h.asked.outbox.add(h.id)
 	}

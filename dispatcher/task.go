@@ -78,8 +78,6 @@ type story struct {
 	over     error         // guarded by mu; why no further attempt is to run; nil while the job is wanted
 	settling int           // guarded by mu; the attempt that spoken is about
 	spoken   uint64        // guarded by mu; the limits, one bit each, whose cost it has corrected
-
-	turn chan struct{} // guarded by mu; of a Do that waits: told here that it may be its turn; holds one
 }
 
 // jobTask is a task whatever its T, as the loop sees it.

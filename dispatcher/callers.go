@@ -1,0 +1,91 @@
+package dispatcher
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/toller-go/toller/job"
+)
+
+// callers is where those wait who have called Do, until there is an attempt for them to run or their job is over. Most need not;
+// under a limit that binds all do, so what they wait on is used again, and a job has no field for it.
+//
+// Who waits announces himself, and looks once more; the loop looks for those who wait after it has noted what there is to see: so one
+// of the two sees the other.
+type callers struct {
+	waiting atomic.Int32 // how many there are
+
+	mu    sync.Mutex
+	bells map[*header]chan struct{} // guarded by mu; each holds one
+	spare []chan struct{}           // guarded by mu; empty ones
+}
+
+// spareBells is how many bells are kept for callers to come.
+const spareBells = 1024
+
+// enter announces a caller and returns his bell, which is rung whenever there may be something new for him.
+func (c *callers) enter(h *header) <-chan struct{} {
+	c.waiting.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var bell chan struct{}
+	if last := len(c.spare) - 1; last >= 0 {
+		bell, c.spare = c.spare[last], c.spare[:last]
+	} else {
+		bell = make(chan struct{}, 1)
+	}
+	c.bells[h] = bell
+	return bell
+}
+
+func (c *callers) leave(h *header) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	bell := c.bells[h]
+	delete(c.bells, h)
+	c.waiting.Add(-1)
+	select {
+	case <-bell:
+	default:
+	}
+	if len(c.spare) < spareBells {
+		c.spare = append(c.spare, bell)
+	}
+}
+
+// tell rings for a job's caller, if he waits. Loop only.
+func (c *callers) tell(h *header) {
+	if c.waiting.Load() == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if bell := c.bells[h]; bell != nil {
+		ring(bell)
+	}
+}
+
+// callBack tells the caller of a Do that an attempt has been admitted. Loop only.
+func (d *Dispatcher) callBack(h *header) {
+	h.mu.Lock()
+	h.admitted = true
+	h.mu.Unlock()
+	d.callers.tell(h)
+}
+
+// takeTurn reports whether there is an attempt for the caller to run, which it is bound to do then.
+func (h *header) takeTurn() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	taken := h.admitted
+	h.admitted = false
+	return taken
+}
+
+// isCalled reports whether the caller of a Do has to run an attempt, if that is known: once the job is over nothing more is
+// admitted, so that is asked first.
+func (t *task[T]) isCalled() (called, known bool) {
+	over := t.promise.Future().State() != job.Pending
+	called = t.takeTurn()
+	return called, called || over
+}

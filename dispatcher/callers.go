@@ -65,10 +65,19 @@ func (c *callers) tell(h *header) {
 	}
 }
 
+// turn is how things stand between the loop and the caller of a Do.
+type turn uint8
+
+const (
+	notYours turn = iota // the caller waits, or runs an attempt
+	yours                // an attempt has been admitted, which the caller is to run
+	goneOn               // of a Stream: the caller has the value, and leaves the rest to others
+)
+
 // callBack tells the caller of a Do that an attempt has been admitted. Loop only.
 func (d *Dispatcher) callBack(h *header) {
 	h.mu.Lock()
-	h.admitted = true
+	h.turn = yours
 	h.mu.Unlock()
 	d.callers.tell(h)
 }
@@ -77,9 +86,25 @@ func (d *Dispatcher) callBack(h *header) {
 func (h *header) takeTurn() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	taken := h.admitted
-	h.admitted = false
-	return taken
+	if h.turn != yours {
+		return false
+	}
+	h.turn = notYours
+	return true
+}
+
+// releaseCaller notes that the caller of a Stream does not stay until its end.
+func (h *header) releaseCaller() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.turn = goneOn
+}
+
+// keepsCaller reports whether whoever has handed the job in does nothing else until it is over.
+func (h *header) keepsCaller() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.byCaller && h.turn != goneOn
 }
 
 // isCalled reports whether the caller of a Do has to run an attempt, if that is known: once the job is over nothing more is

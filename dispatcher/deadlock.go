@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/scheduler"
@@ -21,14 +22,37 @@ func (h *header) Beside(ctx context.Context) bool { return h.d.place.Inside(ctx)
 
 // AttendJob notes that the attempt to which ctx belongs waits for the job, until leave is called.
 func (h *header) AttendJob(ctx context.Context, hopeless func()) (leave func()) {
-	attempt, settler := h.d.place.Attempt(ctx)
-	by, ok := settler.(*header)
-	if !ok || by.d != h.d { // a dispatcher of the same name, which has been closed
+	vigils := h.vigils(ctx, hopeless)
+	if len(vigils) == 0 { // ctx is of a dispatcher of the same name, which has been closed
 		return func() {}
 	}
-	v := &vigil{by: by, attempt: attempt.N, on: h, hopeless: hopeless}
-	h.d.post(&message{do: func() { h.d.beginVigil(v) }})
-	return func() { h.d.post(&message{do: func() { h.d.endVigil(v) }}) }
+	each := func(do func(*vigil)) {
+		h.d.post(&message{do: func() {
+			for _, v := range vigils {
+				do(v)
+			}
+		}})
+	}
+	each(h.d.beginVigil)
+	return func() { each(h.d.endVigil) }
+}
+
+// vigils returns that of the attempt which waits for the job, and those of all that wait with it: an attempt that is run within a Do
+// keeps the one that has called it, and so on. All tell the same one, who waits in the end; that he is the latest matters where an
+// attempt has called several, for the latest is told first.
+func (h *header) vigils(ctx context.Context, hopeless func()) (vigils []*vigil) {
+	hopeless = sync.OnceFunc(hopeless)
+	for on, waits := h, true; waits; {
+		attempt, settler := h.d.place.Attempt(ctx)
+		by, ok := settler.(*header)
+		if !ok || by.d != h.d {
+			break
+		}
+		vigils = append(vigils, &vigil{by: by, attempt: attempt.N, on: on, hopeless: hopeless})
+		on, ctx, waits = by, by.ctx, by.keepsCaller()
+	}
+	slices.Reverse(vigils)
+	return vigils
 }
 
 // cancelHopeless cancels a job for whose end nobody can wait.

@@ -181,3 +181,117 @@ func TestFewerWorkersAreADeadlockOnceOthersHaveEnded(t *testing.T) {
 		})
 	}
 }
+
+// S-F8: a job that has called a Do waits with it for whatever that waits for: the innermost of nested ones is told, at any depth,
+// be some of the jobs between them submitted and awaited.
+func TestNestedDoIsToldOfDeadlock(t *testing.T) {
+	type call func(ctx context.Context, d *dispatcher.Dispatcher, fn job.Func[int]) (int, error)
+	do := func(ctx context.Context, d *dispatcher.Dispatcher, fn job.Func[int]) (int, error) {
+		return dispatcher.Do(ctx, d, fn)
+	}
+	await := func(ctx context.Context, d *dispatcher.Dispatcher, fn job.Func[int]) (int, error) {
+		f, err := dispatcher.Submit(ctx, d, fn)
+		if err != nil {
+			return 0, err
+		}
+		return f.Await(ctx)
+	}
+	other := func(ctx context.Context, d *dispatcher.Dispatcher, fn job.Func[int]) (int, error) {
+		between, err := dispatcher.New(dispatcher.Config{})
+		if err != nil {
+			return 0, err
+		}
+		defer between.Close(context.Background())
+		return dispatcher.Do(ctx, between, func(ctx context.Context) (int, error) { return dispatcher.Do(ctx, d, fn) })
+	}
+	for name, calls := range map[string][]call{
+		"Do":                            {do},
+		"by turns with Submit":          {do, await},
+		"by way of another dispatcher":  {other},
+		"Do, then Submit all the way":   {do, await, await, await},
+		"Submit, then Do all the way":   {await, do, do, do},
+		"another dispatcher every time": {other, await, do},
+	} {
+		for workers := 1; workers <= 4; workers++ {
+			t.Run(fmt.Sprint(name, ", ", workers, " workers"), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := open(t, dispatcher.Config{Workers: workers})
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // or a failure of this test would be a hang
+					defer cancel()
+					line := newTimeline()
+					deepest, told := 0, 0
+					var nest func(depth int) job.Func[int]
+					nest = func(depth int) job.Func[int] {
+						return func(ctx context.Context) (int, error) {
+							deepest = max(deepest, depth)
+							_, err := calls[depth%len(calls)](ctx, d, nest(depth+1))
+							if errors.Is(err, job.ErrDeadlock) && depth == workers {
+								told++
+								return depth, nil
+							}
+							return depth, err
+						}
+					}
+					_, err := calls[0](ctx, d, nest(1))
+					require.NoError(t, err)
+					assert.Equal(t, workers, deepest, "as many run as there are workers")
+					assert.Equal(t, 1, told, "the innermost")
+					assert.Zero(t, line.now(), "at once")
+				})
+			})
+		}
+	}
+}
+
+// S-F8: where a job has several Dos under way, no more of what they wait for is ended than it takes.
+func TestNestedDosSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Workers: 3})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		line := newTimeline()
+		side := func(ctx context.Context) (int, error) {
+			time.Sleep(time.Second) // until the other runs, too
+			return dispatcher.Do(ctx, d, line.marking(0, nil))
+		}
+		errs, err := dispatcher.Do(ctx, d, func(ctx context.Context) ([]error, error) {
+			errs := make(chan error, 2)
+			for range 2 {
+				go func() {
+					_, err := dispatcher.Do(ctx, d, side)
+					errs <- err
+				}()
+			}
+			return []error{<-errs, <-errs}, nil
+		})
+		require.NoError(t, err)
+		require.ErrorIs(t, errs[0], job.ErrDeadlock)
+		require.NoError(t, errs[1])
+		assert.Equal(t, []time.Duration{time.Second}, line.all())
+	})
+}
+
+// S-F8: who has the value of a Stream goes on. It does not wait for what the rest waits for.
+func TestStreamDoesNotKeepItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Workers: 2})
+		line := newTimeline()
+		told := make(chan error, 1)
+		outer := submit(t, d, func(ctx context.Context) (int, error) {
+			stream := func(ctx context.Context) (int, func() error, error) {
+				return 1, func() error {
+					_, err := dispatcher.Do(ctx, d, line.marking(0, nil))
+					told <- err
+					return err
+				}, nil
+			}
+			value, err := dispatcher.Stream(context.WithoutCancel(ctx), d, stream)
+			time.Sleep(time.Second)
+			return value, err
+		})
+		_, err := outer.Await(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, <-told)
+		assert.Equal(t, []time.Duration{time.Second}, line.all(), "once the outer job has ended")
+	})
+}

@@ -48,7 +48,7 @@
 // # Concurrency
 //
 // Everything in this package may be called from any goroutine, from inside jobs, and by listeners. The scheduler has a goroutine
-// of its own, and lends itself for one turn to a caller or worker who would only wait, to one at a time. Functions, predicates,
+// of its own, and lends itself to a caller or worker who would only wait, to one at a time. Functions, predicates,
 // Config.Keys, listeners, and the methods of errors and contexts are the caller's code: it never calls them, so they may take their
 // time and call anything here.
 //

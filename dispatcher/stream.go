@@ -21,7 +21,11 @@ type StreamFunc[T any] func(ctx context.Context) (value T, rest func() error, er
 // that is complete, with a nil rest, and no other.
 //
 // ctx is the job's life: when it ends, so does the context of the attempt, also during rest. Close, Stop and WaitIdle wait for rest;
-// when the context of Close or Stop ends, so does that of the attempt.
+// when the context of Close or Stop ends, so does that of the attempt. The value of a function that has returned without an error is
+// returned even if the job is over by then, for want of time perhaps: the caller has to do away with it, and rest is called.
+//
+// A stream that is held open is a worker less. That of a job which holds one and waits for another job of its dispatcher meanwhile is
+// not told of a deadlock ([job.ErrDeadlock]) if there is no third: whether the stream ends without it, nobody can tell.
 func Stream[T any](ctx context.Context, d *Dispatcher, fn StreamFunc[T], options ...Option) (T, error) {
 	var zero T
 	if fn == nil {
@@ -80,6 +84,7 @@ func (s *stream[T]) runHere() (goesOn bool) {
 		t.ending = neverBegan
 	}
 	if returned = true; goesOn {
+		t.releaseCaller()
 		t.d.elsewhere(func() { s.goOn(n) })
 	}
 	return goesOn

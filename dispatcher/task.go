@@ -37,7 +37,7 @@ type header struct {
 	begun    uint32          // guarded by mu; the latest attempt whose function has been called
 	ended    bool            // guarded by mu; it has ended
 	idle     bool            // guarded by mu; the attempt in flight was called off before its function was called
-	admitted bool            // guarded by mu; of a Do: its caller is to run an attempt
+	turn     turn            // guarded by mu; of a Do
 	recall   recall          // guarded by mu; of the attempt in flight
 	byCaller bool            // a Do: its caller runs the attempts
 	watched  bool            // ctx can end

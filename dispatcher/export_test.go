@@ -65,3 +65,9 @@ func Hold(d *Dispatcher) (release func()) {
 	<-held
 	return func() { close(released) }
 }
+
+// HoldPosts keeps everybody from handing anything over, until release is called.
+func HoldPosts(d *Dispatcher) (release func()) {
+	d.exchange.mu.Lock()
+	return d.exchange.mu.Unlock
+}

@@ -20,6 +20,9 @@ type StreamFunc[T any] func(ctx context.Context) (value T, rest func() error, er
 // the job, for its circuit, its limits and whoever observes the dispatcher, but told to nobody else. Retry.OnResult is asked of a value
 // that is complete, with a nil rest, and no other.
 //
+// The context of the attempt ends when rest has returned and that counts. So what is read from the value can wait for it where it has
+// been read to its end, or is closed: a caller who cancels ctx after that does not make it a canceled job.
+//
 // ctx is the job's life: when it ends, so does the context of the attempt, also during rest. Close, Stop and WaitIdle wait for rest;
 // when the context of Close or Stop ends, so does that of the attempt. The value of a function that has returned without an error is
 // returned even if the job is over by then, for want of time perhaps: the caller has to do away with it, and rest is called.
@@ -90,9 +93,11 @@ func (s *stream[T]) runHere() (goesOn bool) {
 	return goesOn
 }
 
-// goOn is what is left of attempt n.
+// goOn is what is left of attempt n. Its context ends only when its end has been handed back: who waits for that, and cancels the job
+// then, comes too late to make it a canceled one.
 func (s *stream[T]) goOn(n uint32) {
 	t := s.task
+	defer t.endContext(n)
 	defer t.d.handBack(&t.header)
 	returned := false
 	defer t.guard(n, &returned)
@@ -105,4 +110,14 @@ func (s *stream[T]) goOn(n uint32) {
 		t.fail(n, err, outcome)
 	}
 	returned = true
+}
+
+// endContext ends the context of attempt n, if somebody wanted to know of its end.
+func (h *header) endContext(n uint32) {
+	h.mu.Lock()
+	live := h.liveFor(n)
+	h.mu.Unlock()
+	if live != nil {
+		live.cancel(nil)
+	}
 }

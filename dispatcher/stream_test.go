@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,4 +195,48 @@ func TestStreamPanics(t *testing.T) {
 		}
 		assert.Equal(t, []string{"the function panicked: oh", "the function panicked: late", job.ErrGoexit.Error(), job.ErrGoexit.Error()}, told)
 	})
+}
+
+// asked is a context that tells when it is asked for its error, once that is wanted.
+type asked struct {
+	context.Context
+	wanted atomic.Bool
+	tell   func()
+}
+
+func (a *asked) Err() error {
+	if a.wanted.CompareAndSwap(true, false) {
+		a.tell()
+	}
+	return a.Context.Err()
+}
+
+// The context of an attempt ends when nothing can make it a canceled one any more: it has been seen that the job's own context has not
+// ended, and the end has been handed back.
+func TestStreamContextEndsLast(t *testing.T) {
+	d := open(t, dispatcher.Config{})
+	closed, seen := make(chan struct{}), make(chan bool)
+	var ended <-chan struct{}
+	hasEnded := func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	}
+	ctx := &asked{Context: t.Context(), tell: func() { seen <- hasEnded() }}
+	_, err := dispatcher.Stream(ctx, d, func(ctx context.Context) (int, func() error, error) {
+		ended = ctx.Done()
+		return 7, func() error { <-closed; return nil }, nil
+	})
+	require.NoError(t, err)
+	release := dispatcher.HoldPosts(d)
+	ctx.wanted.Store(true)
+	close(closed)
+	assert.False(t, <-seen, "before the job's context was asked")
+	time.Sleep(10 * time.Millisecond) // enough to be too early in
+	assert.False(t, hasEnded(), "before the end was handed back")
+	release()
+	<-ended
 }

@@ -283,20 +283,29 @@ func (h *header) begin(n uint32) (context.Context, bool) {
 // the context has not run yet. That holds for a success as well: canceled work is never one (S-F4).
 func (h *header) end(n uint32) {
 	h.mu.Lock()
-	called, live := h.begun == n, h.live
-	if n > 1 {
-		live = nil
-		if later := h.story.later; called && later != nil {
-			live = later.live
-		}
-	}
+	called, live := h.begun == n, h.liveFor(n)
 	h.ended = h.ended || called
+	if h.turn == goneOn {
+		live = nil // it is ended later, see stream.goOn
+	}
 	h.mu.Unlock()
 	if live != nil {
 		live.cancel(nil)
 	}
 	if called && h.ctx.Err() != nil { // or the caller's context may have panicked
 		h.giveUp()
+	}
+}
+
+// liveFor returns what the context of attempt n asks; nil if it is not there. mu is held.
+func (h *header) liveFor(n uint32) *liveContext {
+	switch {
+	case n == 1:
+		return h.live
+	case h.begun == n && h.story.later != nil:
+		return h.story.later.live
+	default:
+		return nil
 	}
 }
 

@@ -118,6 +118,11 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response) (*http.Respo
 			return nil, nil, x.broken(ctx, err)
 		}
 		m := c.t.cfg.Read(c, api.Answer{Status: resp.StatusCode, Header: resp.Header, Shape: c.shape, Received: time.Now()})
+		x.settle(ctx, m)
+		if m.Class == api.OK {
+			complete(resp, nil)
+			return resp, nil, nil
+		}
 		return nil, nil, x.fail(resp, nil, x.failure(&m, nil))
 	}
 	if !encoded(resp.Header) {
@@ -152,7 +157,7 @@ func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte
 	if encoded(resp.Header) {
 		watch = nil
 	}
-	s := &stream{from: resp.Body, ahead: ahead, watch: watch, over: make(chan struct{})}
+	s := &stream{from: resp.Body, ahead: ahead, watch: watch, over: make(chan struct{}), told: x.ended}
 	if resp.StatusCode != http.StatusSwitchingProtocols { // after which both sides have their say when they like
 		s.idle = x.idle(s.from)
 	}
@@ -171,7 +176,7 @@ func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte
 
 // conclude is what the dispatcher is to know of a stream that is over. Nothing of it is tried again: the caller has the beginning.
 func (x *exchange) conclude(ctx context.Context, s *stream, failure error) error {
-	usage, m, failed, err := s.end()
+	usage, m, failed, err := s.outcome()
 	if failure != nil {
 		return failure
 	}

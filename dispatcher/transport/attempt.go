@@ -17,7 +17,7 @@ func (c *Call) attempt(ctx context.Context) (resp *http.Response, rest func() er
 	if x.c != nil {
 		x = new(exchange)
 	}
-	x.c, c.last = c, nil
+	x.c, x.ended, c.last = c, ctx.Done(), nil
 	if limit := c.t.cfg.AnswerTimeout; limit > 0 {
 		return x.runWithin(ctx, limit)
 	}
@@ -26,8 +26,9 @@ func (c *Call) attempt(ctx context.Context) (resp *http.Response, rest func() er
 
 // exchange is one attempt.
 type exchange struct {
-	c   *Call
-	how progress
+	c     *Call
+	how   progress
+	ended <-chan struct{} // closed when the dispatcher has been told of the end
 }
 
 // runWithin is run with a bound on the time until the answer is there. It does not hold for the rest of a stream, as that of a
@@ -89,10 +90,11 @@ type nothing struct{}
 func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
 func (nothing) Close() error             { return nil }
 
-// replayed reports whether net/http would send a request without a body again by itself, because of its method.
+// replayed reports whether net/http would send a request without a body again by itself, because of its method, and takes nothing for
+// no body: that of another method would be sent in chunks.
 func replayed(method string) bool {
 	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
 		return true
 	default:
 		return false

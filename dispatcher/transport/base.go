@@ -42,5 +42,5 @@ func (p *progress) watch(ctx context.Context) context.Context {
 // neverSent reports whether a request has certainly not been sent because there was no connection to send it on.
 func (p *progress) neverSent() bool { return p.asked.Load() && !p.connected.Load() }
 
-// untried reports whether nobody has even asked for a connection.
-func (p *progress) untried() bool { return !p.asked.Load() }
+// untried reports whether nobody has even asked for a connection. Over HTTP/2 one may be had without.
+func (p *progress) untried() bool { return !p.asked.Load() && !p.connected.Load() }

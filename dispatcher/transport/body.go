@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 )
@@ -122,6 +123,7 @@ func (b *body) close() {
 // limit, of which a byte may have been read. Memory grows with what comes, not with what is announced.
 func readUpTo(r io.Reader, size, limit int64) (data []byte, whole bool, err error) {
 	const least, most = 512, 64 << 10
+	limit = min(limit, math.MaxInt64-1)
 	room := int64(least)
 	if size >= 0 && size <= limit {
 		room = min(size+1, most) // one more, to see the end without growing

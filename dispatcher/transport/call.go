@@ -21,13 +21,15 @@ type Call struct {
 
 	header http.Header // what the attempts send; not changed after prepare
 
-	shaped bool
-	shape  api.Shape    // if shaped
-	said   *api.Request // what the body says; nil until somebody asks
-	tokens api.Estimate // by a Tokens; zero without
-	key    string
-	costs  []dispatcher.Cost
-	repeat bool // Repeatable
+	shaped   bool
+	shape    api.Shape    // if shaped
+	said     *api.Request // what the body says; nil until somebody asks
+	modelled bool
+	model    string       // if modelled
+	tokens   api.Estimate // by a Tokens; zero without
+	key      string
+	costs    []dispatcher.Cost
+	repeat   bool // Repeatable
 
 	options [2]dispatcher.Option // what most calls need of them
 
@@ -67,10 +69,12 @@ func (c *Call) Says() api.Request {
 
 // Model returns the model that the request is for: by its body, or else by its path; empty if neither names one.
 func (c *Call) Model() string {
-	if model := c.Says().Model; model != "" {
-		return model
+	if !c.modelled {
+		if c.model, c.modelled = c.Says().Model, true; c.model == "" {
+			c.model = api.ModelOf(c.req.URL.Path)
+		}
 	}
-	return api.ModelOf(c.req.URL.Path)
+	return c.model
 }
 
 // prepare finds out all that the attempts and the dispatcher need to know, and returns the options of the submission.
@@ -95,6 +99,9 @@ func (c *Call) prepare() ([]dispatcher.Option, error) {
 		options = append(options, cfg.Options(c)...)
 	}
 	c.Shape()
+	if cfg.Actual != nil {
+		c.Model() // at the end of a stream, when Actual may ask for it, the request is its caller's again
+	}
 	c.repeat = cfg.Repeatable(c)
 	if !c.body.any {
 		c.header = hideIdempotency(c.header)

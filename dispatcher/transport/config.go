@@ -26,7 +26,7 @@ const NoBound = -1
 // of the known LLM endpoints by what they must hold.
 //
 // The functions are called on the goroutine that calls RoundTrip, save that Actual, at the end of a stream, is called on one of the
-// dispatcher's pool. They may be called at once for different calls.
+// dispatcher's pool, while the call that has read that end, or closed the stream, waits. They may be called at once for different calls.
 type Config struct {
 	// Base sends the requests. It is asked once for each attempt, and has to heed the context of the request. Defaults to a [NewBase]
 	// of its own, for as many connections as the dispatcher has workers; what is given instead should keep that many, too.

@@ -28,17 +28,20 @@
 //
 // # Limits
 //
-// Each attempt passes the dispatcher's limits, and net/http is kept from sending anything again by itself. [Tokens] says what a
-// request to an LLM costs, and corrects it by what the answer was billed. Where the headers of answers tell of the server's own
-// limits, those of the dispatcher that have the same name ("requests", "tokens", "input-tokens", "output-tokens") follow, as far
-// as that lowers them: the level of the bucket, and the rate, if the limit is not per key. A limit whose rate is
-// policy.Unlimited is learnt from nothing.
+// Each attempt passes the dispatcher's limits, and net/http is kept from sending anything again by itself; save a TRACE, and, over
+// HTTP/2, a POST, PUT or PATCH without a body which the server has refused to look at. [Tokens] says what a request to an LLM costs,
+// and corrects it by what the answer was billed. Where the headers of answers tell of the server's own limits, those of the
+// dispatcher that have the same name ("requests", "tokens", "input-tokens", "output-tokens") follow, as far as that lowers them below
+// what they were when the transport was made: the level of the bucket, and the rate, if the limit is not per key. So a rate that is
+// set by hand holds until a server tells of another; with Config.NoLearning, until it is set again. A limit whose rate
+// is policy.Unlimited is learnt from nothing.
 //
 // # Concurrency
 //
 // A [Transport] may be used by any number of goroutines. The attempts of a request run on the goroutine that calls RoundTrip, so
 // Config.Base has to heed the request's context, as net/http's own does. A goroutine of the dispatcher's pool stays with a stream
-// until that has been read to its end or closed.
+// until that has been read to its end or closed; the call that does so returns when the dispatcher knows, so that the request may be
+// canceled then, and the stream counts as what it was.
 //
 // # Errors
 //

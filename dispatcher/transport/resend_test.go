@@ -89,6 +89,7 @@ func TestNothingIsSentAgain(t *testing.T) {
 		"POST with another":                       func(r *http.Request) { r.Header.Set("X-Idempotency-Key", "k") },
 		"POST with a key, and without a body":     func(r *http.Request) { r.Header.Set("Idempotency-Key", "k"); bare(r) },
 		"DELETE with another key, without a body": func(r *http.Request) { r.Method = "DELETE"; r.Header.Set("X-Idempotency-Key", "k"); bare(r) },
+		"DELETE":    func(r *http.Request) { r.Method = "DELETE"; bare(r) },
 		"GET":       func(r *http.Request) { r.Method = "GET"; bare(r) },
 		"HEAD":      func(r *http.Request) { r.Method = "HEAD"; bare(r) },
 		"OPTIONS":   func(r *http.Request) { r.Method = "OPTIONS"; bare(r) },

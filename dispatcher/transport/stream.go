@@ -13,14 +13,16 @@ import (
 type stream struct {
 	from  io.ReadCloser
 	idle  *idle
-	over  chan struct{} // closed when there is nothing more to come, or nobody wants it
-	ahead []byte        // read before; the reader's
-	seen  int           // of ahead, what watch has seen; the reader's
+	over  chan struct{}   // closed when there is nothing more to come, or nobody wants it
+	told  <-chan struct{} // closed when the dispatcher knows that
+	ahead []byte          // read before; the reader's
+	seen  int             // of ahead, what watch has seen; the reader's
 
-	mu    sync.Mutex
-	watch *api.Stream // guarded by mu; nil if nobody looks
-	ended bool        // guarded by mu; over is closed
-	err   error       // guarded by mu; why the stream broke off; nil if it came to its end or was closed
+	mu     sync.Mutex
+	watch  *api.Stream // guarded by mu; nil if nobody looks
+	closed bool        // guarded by mu; nobody wants more
+	ended  bool        // guarded by mu; over is closed
+	err    error       // guarded by mu; why the stream broke off; nil if it came to its end or was closed
 }
 
 // body is the stream as the body of an answer: one to be written to as well, if protocols were switched.
@@ -53,8 +55,11 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends it.
+// Close ends it. What goes wrong with a reading because of that is no failure.
 func (s *stream) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	err := s.from.Close()
 	s.finish(nil)
 	return err
@@ -68,15 +73,21 @@ func (s *stream) look(p []byte) {
 	}
 }
 
-// finish notes that the stream is over, and why if it broke off.
+// finish notes that the stream is over, and why if it broke off. It returns when the dispatcher has been told: the caller may cancel
+// the request next, and that is not to look as if he had not had enough.
 func (s *stream) finish(err error) {
+	s.end(err)
+	<-s.told
+}
+
+func (s *stream) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return
 	}
 	s.ended = true
-	if err != io.EOF { //nolint:errorlint // as readers compare it
+	if err != io.EOF && !s.closed { //nolint:errorlint // as readers compare it
 		s.err = err
 	}
 	close(s.over)
@@ -88,8 +99,8 @@ func (s *stream) isOver() bool {
 	return s.ended
 }
 
-// end returns how the stream has ended, as far as it has: what it was billed, what failed in it, and why it broke off.
-func (s *stream) end() (usage api.Usage, m api.Meaning, failed bool, err error) {
+// outcome returns how the stream has ended, as far as it has: what it was billed, what failed in it, and why it broke off.
+func (s *stream) outcome() (usage api.Usage, m api.Meaning, failed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watch != nil {

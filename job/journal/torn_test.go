@@ -228,7 +228,7 @@ func TestNotAJournal(t *testing.T) {
 		{"a line that is too long", header + strings.Repeat("x", journal.MaxData+1000) + "\n", journal.ErrDamaged, 2},
 	} {
 		for _, repair := range []bool{false, true} {
-			if repair && c.line == 2 {
+			if repair && (c.line == 2 || len(c.data) > journal.MaxData) {
 				continue
 			}
 			d := put([]byte(c.data))
@@ -238,7 +238,7 @@ func TestNotAJournal(t *testing.T) {
 			if assert.ErrorAs(t, err, &e, c.name) {
 				assert.Equal(t, c.line, e.Line, c.name)
 			}
-			assert.Equal(t, c.data, string(d.names[at].data), c.name)
+			assert.True(t, c.data == string(d.names[at].data), "%s: it is left as it was", c.name) // some are too long to be compared by reflection
 		}
 	}
 }

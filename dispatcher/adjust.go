@@ -55,7 +55,10 @@ func (d *Dispatcher) Observe(limit, key string, remaining float64) error {
 		return err
 	}
 	if limits := *d.limits.Load(); !limits[i].PerKey {
-		key = ""
+		d.ask(func() {
+			d.loop.core.Step(scheduler.Event{Kind: scheduler.Observe, At: d.loop.now, Limit: i, Amount: amount})
+		})
+		return nil
 	}
 	rules, err := d.keys.admit(key)
 	if err != nil {

@@ -260,3 +260,67 @@ func TestAloneUnderLoad(t *testing.T) {
 	}
 	users.Wait()
 }
+
+// S-B6: a circuit that recovers lets one call more through for each that succeeds. To the others it is as if it was open still.
+func TestBreakerAloneRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := breakerAlone(t, policy.Breaker{FailureThreshold: 1, RecoveryTimeout: 10 * time.Second})
+		fail := func(context.Context) error { return errBackend }
+		well := func(context.Context) error { return nil }
+		require.ErrorIs(t, b.Do(t.Context(), fail), errBackend)
+		var open *policy.OpenCircuitError
+		require.ErrorAs(t, b.Do(t.Context(), well), &open)
+		assert.Equal(t, policy.OpenCircuitError{RetryAfter: 10 * time.Second, Cause: errBackend}, *open)
+		time.Sleep(10 * time.Second)
+		require.NoError(t, b.Do(t.Context(), well))
+		var calls sync.WaitGroup
+		for range 2 {
+			calls.Go(func() {
+				assert.NoError(t, b.Do(t.Context(), func(context.Context) error { time.Sleep(time.Second); return nil }))
+			})
+		}
+		synctest.Wait()
+		require.ErrorAs(t, b.Do(t.Context(), well), &open)
+		assert.Equal(t, policy.OpenCircuitError{}, *open, "whose failure it was does not matter any more")
+		calls.Wait()
+		require.NoError(t, b.Do(t.Context(), well))
+		b.ForceOpen()
+		require.ErrorAs(t, b.Do(t.Context(), well), &open)
+		assert.NoError(t, open.Cause)
+	})
+}
+
+// S-L4: who waits for more than a strict limit allows is told so, unless it allows it again by then. Nothing is had for nothing.
+func TestLimiterChangedTwice(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			l := limiter(t, policy.Limit{Name: "calls", Rate: policy.PerSecond(1), Burst: 10, Strict: true})
+			require.NoError(t, l.Acquire(t.Context(), 10))
+			line := newTimeline()
+			told := make(chan error)
+			go func() { told <- l.Acquire(t.Context(), 9) }()
+			synctest.Wait()
+			require.NoError(t, l.SetBurst(5))
+			require.NoError(t, l.SetBurst(20))
+			if err := <-told; err != nil {
+				assert.ErrorIs(t, err, policy.ErrInvalid)
+			} else {
+				assert.Equal(t, 9*time.Second, line.now())
+			}
+		})
+	}
+}
+
+// A context that panics when a wait begins leaves nobody in the line, and no lock held.
+func TestLimiterContextPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter(t, policy.Limit{Name: "calls", Rate: policy.PerSecond(1), Burst: 1})
+		require.NoError(t, l.Acquire(t.Context(), 1))
+		touchy := &touchyContext{Context: t.Context(), what: "Done"}
+		touchy.nth.Store(1)
+		assert.PanicsWithError(t, errOwn.Error(), func() { _ = l.Acquire(touchy, 1) })
+		line := newTimeline()
+		require.NoError(t, l.Acquire(t.Context(), 1))
+		assert.Equal(t, time.Second, line.now())
+	})
+}

@@ -32,8 +32,8 @@ func NewBreaker(rule policy.Breaker) (*Breaker, error) {
 // policy.Transient and what has none are failures; policy.Fatal, Neutral, Throttled, a panic, and whatever fn returns after ctx
 // has ended are none.
 //
-// While the circuit is open, and while it is tested by others, Do returns a [*policy.OpenCircuitError] and does not call fn; with
-// policy.Wait as the rule's WhenOpen it waits, until ctx ends. Other errors: the cause of ctx if that has ended before,
+// While the circuit is open, while it is tested by others, and while it recovers and lets no more through yet, Do returns a
+// [*policy.OpenCircuitError] and does not call fn; with policy.Wait as the rule's WhenOpen it waits, until ctx ends. Other errors: the cause of ctx if that has ended before,
 // [ErrNilContext], [ErrNilFunc], [ErrNilBreaker].
 func (b *Breaker) Do(ctx context.Context, fn func(ctx context.Context) error) error {
 	switch {
@@ -51,8 +51,8 @@ func (b *Breaker) Do(ctx context.Context, fn func(ctx context.Context) error) er
 	switch {
 	case p.passed:
 		return b.guard(ctx, p, fn)
-	case p.reason == scheduler.CircuitOpen:
-		return b.open(p)
+	case p.reason == scheduler.CircuitOpen, p.reason == scheduler.Canceled && p.entry.FailFast:
+		return b.open(p) // or it recovers, and as many are in flight as it lets through by now
 	default:
 		return fmt.Errorf("dispatcher: not called: %w", context.Cause(ctx))
 	}

@@ -77,6 +77,48 @@ func TestContextPanics(t *testing.T) {
 	}
 }
 
+// What a context panics with when it has ended is for nobody but its job, which is canceled.
+func TestContextPanicsWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{})
+		inner, cancel := context.WithCancel(context.Background())
+		touchy := &touchyContext{Context: inner, what: "Err"}
+		deaf := func(context.Context) (int, error) { time.Sleep(time.Hour); return 0, nil }
+		first, err := dispatcher.Submit(touchy, d, deaf)
+		require.NoError(t, err)
+		second, err := dispatcher.Submit(touchy, d, deaf)
+		require.NoError(t, err)
+		synctest.Wait()
+		touchy.nth.Store(touchy.calls.Load() + 1)
+		cancel()
+		assert.ErrorIs(t, failure(t, first), job.ErrCanceled)
+		assert.ErrorIs(t, failure(t, second), job.ErrCanceled)
+	})
+}
+
+// A watch that nobody needs any more is ended by whoever submits next: what its context panics with is not for him.
+func TestContextPanicsWhenItIsLeft(t *testing.T) {
+	for _, what := range []string{"Done", "Value"} {
+		synctest.Test(t, func(t *testing.T) {
+			d := open(t, dispatcher.Config{})
+			inner, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			touchy := &touchyContext{Context: inner, what: what}
+			f, err := dispatcher.Submit(touchy, d, newTimeline().marking(0, nil))
+			require.NoError(t, err)
+			succeed(t, f)
+			synctest.Wait()
+			touchy.forever = true
+			touchy.nth.Store(1)
+			ctx, cancelNext := context.WithCancel(context.Background())
+			defer cancelNext()
+			next, err := dispatcher.Submit(ctx, d, newTimeline().marking(0, nil))
+			require.NoError(t, err)
+			succeed(t, next)
+		})
+	}
+}
+
 // touchContext has a job of two attempts that asks for everything, with a context that panics sooner or later. The panic may come
 // where the job is submitted; otherwise it is the job's end.
 func touchContext(t *testing.T, d *dispatcher.Dispatcher, ctx *touchyContext, do bool) {

@@ -63,14 +63,14 @@ func New(cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	d.exchange.crew = crew
-	if err := register(d); err != nil {
-		d.release()
-		return nil, err
-	}
-	d.place = job.PlaceOf(d.name)
 	d.loop.timer = time.NewTimer(time.Hour)
 	d.loop.timer.Stop()
 	d.sharing.join(d)
+	if err := register(d); err != nil { // from now on others find it
+		d.sharing.leave(d)
+		d.release()
+		return nil, err
+	}
 	if cfg.OnEvent != nil {
 		go d.feed.run()
 	}
@@ -98,7 +98,12 @@ func (d *Dispatcher) setUpLimits() {
 }
 
 // Name returns the dispatcher's name, which is generated if Config had none.
-func (d *Dispatcher) Name() string { return d.name }
+func (d *Dispatcher) Name() string {
+	if d == nil {
+		return ""
+	}
+	return d.name
+}
 
 // made reports whether d comes from New. A nil or zero Dispatcher has no loop that could answer.
 func (d *Dispatcher) made() bool { return d != nil && d.ended != nil }

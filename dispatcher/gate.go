@@ -42,6 +42,7 @@ func newGate(cfg scheduler.Config, door bool) *gate {
 
 // enter waits until the call may go on or has been turned away, or ctx ends; nobody waits while wait is false.
 func (g *gate) enter(ctx context.Context, p *passage, wait bool) {
+	ended := ctx.Done() // which may panic, so before there is something to be undone
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p.entry.Owner = p
@@ -54,7 +55,7 @@ func (g *gate) enter(ctx context.Context, p *passage, wait bool) {
 		g.mu.Unlock()
 		select {
 		case <-p.decided:
-		case <-ctx.Done():
+		case <-ended:
 		}
 		g.mu.Lock()
 	}
@@ -87,6 +88,9 @@ func (g *gate) step(ev scheduler.Event) {
 }
 
 func (g *gate) carryOut(effect scheduler.Effect) {
+	if effect.Kind == scheduler.Closed {
+		g.cause = nil
+	}
 	if effect.Entry == nil {
 		return
 	}

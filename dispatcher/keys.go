@@ -102,15 +102,17 @@ func newKeySet(cfg Config) keySet {
 
 // admit makes room for a key that is about to be used, or refuses it, and returns its rules.
 func (s *keySet) admit(key string) (*scheduler.KeyRules, error) {
-	if s.ask == nil && key == "" {
+	rules, known, err := s.rulesOf(key)
+	if err != nil || known {
+		return rules, err
+	}
+	return s.enter(key, rules)
+}
+
+// enter is admit for who has asked for the rules before. Those of a key that has come into use since are as they were then.
+func (s *keySet) enter(key string, rules *scheduler.KeyRules) (*scheduler.KeyRules, error) {
+	if s.nameless(key) {
 		return nil, nil //nolint:nilnil // no rules of its own
-	}
-	if rules, ok := s.find(key); ok {
-		return rules, nil
-	}
-	rules, err := s.rules(key)
-	if err != nil {
-		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,27 +126,23 @@ func (s *keySet) admit(key string) (*scheduler.KeyRules, error) {
 	return rules, nil
 }
 
-// rulesOf returns the rules of a key that need not be in use.
-func (s *keySet) rulesOf(key string) (*scheduler.KeyRules, error) {
-	if rules, ok := s.find(key); ok {
-		return rules, nil
-	}
-	return s.rules(key)
-}
+// nameless reports whether there is nothing to be known of a key: it is that of jobs without one.
+func (s *keySet) nameless(key string) bool { return s.ask == nil && key == "" }
 
-func (s *keySet) find(key string) (*scheduler.KeyRules, bool) {
+// rulesOf returns the rules of a key, and whether it is in use. If it isn't, Config.Keys is asked; that is the caller's code, so no
+// lock is held.
+func (s *keySet) rulesOf(key string) (rules *scheduler.KeyRules, known bool, err error) {
+	if s.nameless(key) {
+		return nil, true, nil
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	rules, ok := s.known[key]
-	return rules, ok
-}
-
-// rules asks Config.Keys. That is the caller's code, so no lock is held.
-func (s *keySet) rules(key string) (*scheduler.KeyRules, error) {
-	if s.ask == nil {
-		return nil, nil //nolint:nilnil // no rules of its own
+	rules, known = s.known[key]
+	s.mu.Unlock()
+	if known || s.ask == nil {
+		return rules, known, nil
 	}
-	return s.ask(key).rules(key, s.limits)
+	rules, err = s.ask(key).rules(key, s.limits)
+	return rules, false, err
 }
 
 // put notes a key. mu is held.
@@ -157,7 +155,7 @@ func (s *keySet) put(key string, rules *scheduler.KeyRules) {
 
 // add notes a key that the scheduler has got a job for. It may have been forgotten since it was admitted. Loop only.
 func (s *keySet) add(key string, rules *scheduler.KeyRules) {
-	if key == "" && s.ask == nil {
+	if s.nameless(key) {
 		return
 	}
 	s.mu.Lock()

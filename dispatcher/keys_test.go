@@ -198,3 +198,40 @@ func TestKeysUnderLoad(t *testing.T) {
 	users.Wait()
 	assert.Empty(t, snapshot(d).Keys)
 }
+
+// S-F8: Config.Keys may hand in jobs itself: who asks it for a key's rules takes up no room meanwhile.
+func TestKeysHandInJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d *dispatcher.Dispatcher
+		nothing := func(context.Context) (int, error) { return 2, nil }
+		d = open(t, dispatcher.Config{Queue: 1, Keys: func(key string) dispatcher.KeyConfig {
+			if key == "meta" {
+				return dispatcher.KeyConfig{}
+			}
+			weight, err := dispatcher.Do(context.Background(), d, nothing, dispatcher.WithKey("meta"))
+			assert.NoError(t, err)
+			return dispatcher.KeyConfig{Weight: weight}
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		future, err := dispatcher.Submit(ctx, d, nothing, dispatcher.WithKey("a"))
+		require.NoError(t, err)
+		succeed(t, future)
+	})
+}
+
+// A word by hand about a key whose rules make no sense does not make it one without rules.
+func TestByHandAboutInvalidKey(t *testing.T) {
+	d := open(t, dispatcher.Config{
+		Keys:   func(string) dispatcher.KeyConfig { return dispatcher.KeyConfig{Weight: -1} },
+		Limits: []policy.Limit{{Name: "calls", Rate: policy.PerHour(1), Burst: 1000}},
+	})
+	nothing := func(context.Context) (int, error) { return 0, nil }
+	for range 2 {
+		_, err := dispatcher.Submit(t.Context(), d, nothing, dispatcher.WithKey("x"))
+		assert.ErrorIs(t, err, policy.ErrInvalid)
+		d.ForceClosed("x")
+	}
+	assert.NoError(t, d.Observe("calls", "x", 5), "of a limit for all keys: no key is asked for")
+	assert.Equal(t, 5.0, snapshot(d).Limits[0].Level)
+}

@@ -40,20 +40,22 @@ func (l *Limiter) Acquire(ctx context.Context, tokens float64) error {
 	if ctx == nil {
 		return ErrNilContext
 	}
-	p, err := l.passage(tokens)
-	if err != nil {
-		return err
-	}
-	if ctx.Err() == nil {
-		l.gate.enter(ctx, p, true)
-	}
-	switch rule := l.Limit(); {
-	case p.passed:
-		return nil
-	case p.reason == scheduler.CostTooHigh: // it was changed meanwhile
-		return rule.Admits(p.entry.Costs[0])
-	default:
-		return fmt.Errorf("limit %q: took none of %g tokens: %w", rule.Name, tokens, context.Cause(ctx))
+	for {
+		p, err := l.passage(tokens)
+		if err != nil {
+			return err
+		}
+		if ctx.Err() == nil {
+			l.gate.enter(ctx, p, true)
+		}
+		switch {
+		case p.passed:
+			return nil
+		case p.reason == scheduler.CostTooHigh:
+			// The limit was changed meanwhile. If it admits so much again by now, the wait begins anew.
+		default:
+			return fmt.Errorf("limit %q: took none of %g tokens: %w", l.Limit().Name, tokens, context.Cause(ctx))
+		}
 	}
 }
 

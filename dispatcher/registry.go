@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"fmt"
 	"sync"
+
+	"github.com/toller-go/toller/job"
 )
 
 // registry is the dispatchers of this process that have not been closed, by name (S-F9).
@@ -20,7 +22,7 @@ func Lookup(name string) (_ *Dispatcher, ok bool) {
 	return d, ok
 }
 
-// register enters d under its name, which it makes up if there is none.
+// register enters d, which is complete but for its place, under its name, which it makes up if there is none.
 func register(d *Dispatcher) error {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
@@ -33,6 +35,7 @@ func register(d *Dispatcher) error {
 	if registry.byName[d.name] != nil {
 		return fmt.Errorf("%w: %q; close that one first, or choose another", ErrNameTaken, d.name)
 	}
+	d.place = job.PlaceOf(d.name)
 	registry.byName[d.name] = d
 	return nil
 }

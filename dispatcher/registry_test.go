@@ -3,9 +3,11 @@ package dispatcher_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -92,4 +94,26 @@ func TestNamesRace(t *testing.T) {
 	}
 	group.Wait()
 	assert.Positive(t, won.Load())
+}
+
+// S-F9: who finds a dispatcher by its name can use it, be it only just made.
+func TestLookupOfANewOne(t *testing.T) {
+	for range 300 {
+		used := make(chan struct{})
+		go func() {
+			defer close(used)
+			for {
+				if d, ok := dispatcher.Lookup("new"); ok {
+					_, err := dispatcher.Do(context.Background(), d, func(context.Context) (int, error) { return 1, nil }, dispatcher.WithDelay(time.Microsecond))
+					assert.NoError(t, err)
+					return
+				}
+				runtime.Gosched()
+			}
+		}()
+		d, err := dispatcher.New(dispatcher.Config{Name: "new"})
+		require.NoError(t, err)
+		<-used
+		require.NoError(t, d.Close(context.Background()))
+	}
 }

@@ -232,6 +232,18 @@ func TestSharedLimitObserved(t *testing.T) {
 	})
 }
 
+// S-L6: a burst of 0 is the default, one second of the rate, as in the limit's rule.
+func TestSharedLimitDefaultBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := share(t, policy.Limit{Name: "calls", Rate: policy.PerSecond(10), Burst: 50})
+		sharing(t, calls)
+		require.NoError(t, calls.SetBurst(0))
+		assert.Equal(t, 10.0, calls.Level())
+		time.Sleep(time.Hour)
+		assert.Equal(t, 10.0, calls.Level())
+	})
+}
+
 // S-L11: dispatchers that come and go while others use the limit, and are asked while they end (for the race detector); and a
 // change at that moment reaches each.
 func TestSharedLimitComingAndGoing(t *testing.T) {

@@ -163,7 +163,7 @@ func (s *spec) checkCosts(d *Dispatcher, options []Option) error {
 			Allowed: fmt.Sprintf("given by WithCost(%q, …), because the limit requires it", limits[i].Name),
 		}
 	}
-	rules, err := d.keys.rulesOf(s.key)
+	rules, _, err := d.keys.rulesOf(s.key)
 	if err != nil {
 		return err
 	}

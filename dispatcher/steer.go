@@ -38,12 +38,14 @@ func (d *Dispatcher) override(key string, mode policy.Mode) {
 	if !d.made() {
 		return
 	}
-	rules, err := d.keys.rulesOf(key)
+	rules, _, err := d.keys.rulesOf(key)
 	if err != nil {
-		rules = nil // no job of this key will ever be accepted
+		rules = nil // no job of this key is accepted
 	}
 	d.ask(func() {
-		d.keys.add(key, rules) // a person's word counts as a key in use, and is not refused
+		if err == nil {
+			d.keys.add(key, rules) // a person's word counts as a key in use, and is not refused
+		}
 		d.loop.core.Step(scheduler.Event{Kind: scheduler.Override, At: d.loop.now, Key: key, Rules: rules, Mode: mode})
 	})
 }

@@ -119,18 +119,26 @@ func (h *header) ask(a asked) {
 }
 
 // accept takes room for the job and posts it. After that it is bound to be settled. wait says whether to wait for room, save
-// inside a job of the same dispatcher, whose own room that might be (S-F8).
+// inside a job of the same dispatcher, whose own room that might be (S-F8). What its key has of its own is asked before: that is the
+// caller's code, which may hand in jobs as well.
 func (d *Dispatcher) accept(h *header, wait bool) error {
+	rules, known, err := d.keys.rulesOf(h.entry.Key)
+	if err != nil {
+		return err
+	}
 	if !d.room.tryTake() {
+		known = false // for long, perhaps
 		if err := d.room.take(h.ctx, func() bool { return wait && !d.place.Inside(h.ctx) }); err != nil {
 			return err
 		}
 	}
-	if h.entry.Key != "" || d.cfg.Keys != nil {
-		if err := d.admitKey(h); err != nil {
+	if !known {
+		if rules, err = d.keys.enter(h.entry.Key, rules); err != nil {
+			d.room.giveBack()
 			return err
 		}
 	}
+	h.follow(rules)
 	if !d.submit(h) {
 		d.room.giveBack()
 		return ErrClosed
@@ -139,27 +147,16 @@ func (d *Dispatcher) accept(h *header, wait bool) error {
 	return nil
 }
 
-// admitKey sees to it that the job's key may be used, and gives the job its rules.
-func (d *Dispatcher) admitKey(h *header) error {
-	admitted := false
-	defer func() {
-		if !admitted { // be it that Config.Keys has panicked
-			d.room.giveBack()
-		}
-	}()
-	rules, err := d.keys.admit(h.entry.Key)
-	if err != nil {
-		return err
+// follow gives the job the rules of its key, if that has some of its own.
+func (h *header) follow(rules *scheduler.KeyRules) {
+	if rules == nil {
+		return
 	}
-	if rules != nil {
-		if h.asked == nil {
-			h.ask(asked{})
-		}
-		h.asked.terms.Rules = rules
-		if rules.Breaker != nil && h.byCall != policy.ByCall {
-			h.entry.FailFast = cmp.Or(rules.Breaker.WhenOpen, h.byCall) == policy.FailFast
-		}
+	if h.asked == nil {
+		h.ask(asked{})
 	}
-	admitted = true
-	return nil
+	h.asked.terms.Rules = rules
+	if rules.Breaker != nil && h.byCall != policy.ByCall {
+		h.entry.FailFast = cmp.Or(rules.Breaker.WhenOpen, h.byCall) == policy.FailFast
+	}
 }

@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"context"
 	"sync"
+
+	"github.com/toller-go/toller/scheduler"
 )
 
 // watches cancel jobs whose contexts end. Many jobs have the same context, or contexts that end together: there is one watch for
@@ -29,14 +31,17 @@ func (h *header) startWatch() {
 		return
 	}
 	s := &h.d.watches
-	w, idle := s.of(h, h.ctx.Done())
+	w, begun, idle := s.of(h, h.ctx.Done())
 	if w == nil {
 		return
 	}
-	over, unused := s.join(w, h)
 	if idle != nil {
-		idle()
+		defer endQuietly(idle)
 	}
+	if !begun {
+		s.begin(h.ctx, w)
+	}
+	over, unused := s.join(w, h)
 	if unused != nil {
 		unused()
 	}
@@ -45,13 +50,19 @@ func (h *header) startWatch() {
 	}
 }
 
-// of returns the watch on the context of a job that is about to join, and what ends one that is not kept any longer, or nil. If the
-// job is over by now there is nothing to watch, and perhaps nobody any more who would end it.
-func (s *watches) of(h *header, done <-chan struct{}) (w *watch, idle func() bool) {
+// endQuietly ends a watch on the context of other jobs. What that panics with is not for who happens to end it.
+func endQuietly(stop func() bool) {
+	defer func() { _ = recover() }()
+	stop()
+}
+
+// of returns the watch on the context of a job that is about to join, whether it has begun, and what ends one that is not kept any
+// longer, or nil. If the job is over by now there is nothing to watch, and perhaps nobody any more who would end it.
+func (s *watches) of(h *header, done <-chan struct{}) (w *watch, begun bool, idle func() bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if h.watchPos == gone {
-		s.mu.Unlock()
-		return nil, nil
+		return nil, false, nil
 	}
 	if w = s.latest; w == nil || w.done != done {
 		if w = s.by[done]; w == nil {
@@ -63,12 +74,7 @@ func (s *watches) of(h *header, done <-chan struct{}) (w *watch, idle func() boo
 		idle = s.drop(old)
 	}
 	w.users++
-	begun := w.stop != nil
-	s.mu.Unlock()
-	if !begun {
-		s.begin(h.ctx, w)
-	}
-	return w, idle
+	return w, w.stop != nil, idle
 }
 
 // begin begins a watch. It calls the caller's context, so mu is not held.
@@ -166,8 +172,21 @@ func (s *watches) fire(w *watch) {
 	}
 	s.mu.Unlock()
 	for _, h := range jobs {
-		h.giveUp()
+		h.giveUpAnyhow()
 	}
+}
+
+// giveUpAnyhow is giveUp where nobody else sees to it that a panic of the caller's context does no harm.
+func (h *header) giveUpAnyhow() {
+	told := false
+	defer func() {
+		if !told {
+			_ = recover()
+			h.d.post(&message{kind: scheduler.Cancel, job: h, err: context.Canceled})
+		}
+	}()
+	h.giveUp()
+	told = true
 }
 
 // end forgets the watch that nobody has, and returns what ends it; or nil.

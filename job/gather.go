@@ -202,7 +202,9 @@ func (b *inbox) wait(ctx context.Context) error {
 func (b *inbox) outcome() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.hopeless && len(b.over) == 0 {
+	hopeless := b.hopeless && len(b.over) == 0
+	b.hopeless = false // of the next wait it is told anew
+	if hopeless {
 		return ErrDeadlock
 	}
 	return nil

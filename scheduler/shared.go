@@ -54,7 +54,7 @@ func (p *Shared) SetRate(now policy.Time, rate policy.Rate) {
 // SetBurst changes the burst, in tokens, like SetRate.
 func (p *Shared) SetBurst(now policy.Time, burst float64) {
 	p.rule.Burst = burst
-	p.bucket.SetBurst(now, burst)
+	p.bucket.SetBurst(now, p.rule.Capacity())
 	p.changed(nil)
 }
 

@@ -238,7 +238,9 @@ func TestNotAJournal(t *testing.T) {
 			if assert.ErrorAs(t, err, &e, c.name) {
 				assert.Equal(t, c.line, e.Line, c.name)
 			}
-			assert.True(t, c.data == string(d.names[at].data), "%s: it is left as it was", c.name) // some are too long to be compared by reflection
+			if c.data != string(d.names[at].data) { // some are too long to be compared by reflection
+				t.Errorf("%s: it is not left as it was", c.name)
+			}
 		}
 	}
 }

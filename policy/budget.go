@@ -114,6 +114,20 @@ func (s *Spending) Attempt(now Time) {
 	}
 }
 
+// Return takes back an attempt that was noted at the instant started: its function was never called.
+func (s *Spending) Return(now, started Time) {
+	if s.ratio == 0 {
+		return
+	}
+	s.advance(now)
+	r, n := s.recent, int64(started)/int64(s.slice)
+	if n <= r.head-int64(len(r.slices)) || r.at(n).attempts == 0 {
+		return // it is forgotten
+	}
+	r.at(n).attempts--
+	r.total.attempts--
+}
+
 // Retry charges one retry, if the budget has it, and reports whether it has. Nothing is charged if it has not.
 func (s *Spending) Retry(now Time) bool {
 	if s.ratio == 0 {

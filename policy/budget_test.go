@@ -440,3 +440,36 @@ func TestSpendingAgreesWithModel(t *testing.T) {
 	assert.Greater(t, yes, 10_000, "the walk hardly knows a retry")
 	assert.Greater(t, no, 5_000, "the walk hardly knows a refusal")
 }
+
+// S-L1, S-R11: an attempt that is taken back has never been; one that is forgotten already is not taken back twice.
+func TestSpendingReturns(t *testing.T) {
+	s := policy.NewSpending(policy.Budget{Ratio: 0.5, MinRetries: 1, Window: 10 * time.Second})
+	at := func(seconds float64) policy.Time { return policy.Time(seconds * float64(time.Second)) }
+	for range 20 {
+		s.Attempt(at(1))
+	}
+	for range 18 {
+		s.Return(at(1.5), at(1))
+	}
+	assert.True(t, s.Retry(at(2)))
+	assert.False(t, s.Retry(at(2)), "two attempts have one retry")
+	s.Return(at(2), at(1))
+	s.Return(at(2), at(1))
+	s.Return(at(2), at(1)) // of none
+	s.Attempt(at(2))
+	s.Attempt(at(2))
+	s.Attempt(at(2))
+	s.Attempt(at(2))
+	assert.True(t, s.Retry(at(2)), "four have two")
+	assert.False(t, s.Retry(at(2)))
+	s.Return(at(30), at(2)) // has left the window
+	for range 4 {
+		s.Attempt(at(30))
+	}
+	assert.True(t, s.Retry(at(30)))
+	assert.True(t, s.Retry(at(30)))
+	assert.False(t, s.Retry(at(30)))
+	off := policy.NewSpending(policy.Budget{})
+	off.Return(at(1), at(1))
+	assert.True(t, off.Retry(at(1)))
+}

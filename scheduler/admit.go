@@ -25,7 +25,7 @@ func (c *Core) admitOnce() {
 	c.claim, c.line, c.letGo = claim{}, policy.Never, false
 	c.turn++
 	c.admitPlain()
-	var held gates
+	var held, forGood gates
 	for !c.paused && c.inFlight < c.workers {
 		e := c.next(held)
 		if e == nil {
@@ -39,14 +39,17 @@ func (c *Core) admitOnce() {
 			c.endTurn(l)
 			continue
 		}
-		if c.delaysElder(e) {
+		if c.delaysElder(e) || c.takesElders(e, held, forGood) {
 			e.seat.passedOver = c.turn
 			c.line = min(c.line, c.claim.at)
 			continue
 		}
 		if lacks, at := c.lacking(e); !lacks.none() {
 			held = held.with(lacks)
-			e.seat.heldOn = c.turn
+			if lacks.forGood(at) {
+				forGood = forGood.with(lacks)
+			}
+			c.noteHold(e, lacks)
 			c.pay(e)
 			c.hold(&c.claim, e, lacks, at)
 			c.line = min(c.line, at)
@@ -117,13 +120,14 @@ func longest(last uint64, at policy.Time, limit int, free policy.Time) (uint64, 
 func (c *Core) freeAt(b clockedBucket, e *Entry, limit int, cost policy.Amount) policy.Time {
 	b.Advance(b.instant(c.now))
 	at := c.now
-	first := c.claim.entry
-	switch {
-	case !b.Has(cost):
+	if !b.Has(cost) {
 		at = b.readyAt(cost)
-	case b.pool.blocks(c, e, cost, b.instant(c.now)):
+	} else if ahead := b.pool.blocks(c, e, cost, b.instant(c.now)); ahead > 0 {
 		at = policy.Never // until another core says so
-	case first != nil && c.claim.delayedBy(b, cost, c.limits.costs(first)[limit]):
+		if both := b.readyAt(cost + ahead); both > c.now {
+			c.line = min(c.line, both) // or there is enough for its job and for e, should it not come
+		}
+	} else if first := c.claim.entry; first != nil && c.claim.delayedBy(b, cost, c.limits.costs(first)[limit]) {
 		at = c.claim.at
 	}
 	if at > c.now {
@@ -220,6 +224,27 @@ func (c *Core) delaysElder(e *Entry) bool {
 		}
 		if c.claim.delayedBy(clockedBucket{Bucket: &e.lane().own[k]}, c.limits.costs(e)[i], c.limits.costs(first)[i]) {
 			return true
+		}
+	}
+	return false
+}
+
+// takesElders reports whether e would take the last worker of its key, which an older job of the key is going to need: one that waits
+// for what keys share, be it behind others who hold the line for that. Or jobs of the key that need none of it could keep its worker
+// busy whenever the older one's turn has come. Where attempts wait for other jobs nothing is kept: this could be what they wait for.
+func (c *Core) takesElders(e *Entry, held, forGood gates) bool {
+	l := e.lane()
+	if workers := c.workersOf(l); workers == 0 || l.inFlight+1 < workers || len(l.ready.seats) == 1 || len(c.awaits) > 0 {
+		return false
+	}
+	for _, s := range l.ready.seats {
+		if s == e.seat || s.ring == nil || s.class < e.seat.class || s.heldOn != c.turn && !s.needs.meets(held) {
+			continue
+		}
+		if elder := c.head(s); elder.arrival < e.arrival && !s.needs.meets(forGood) {
+			if lacks, at := c.lacking(elder); !lacks.forGood(at) {
+				return true
+			}
 		}
 	}
 	return false

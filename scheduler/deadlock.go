@@ -28,6 +28,14 @@ func (c *Core) unawait(ev Event) {
 	}
 }
 
+// noteHold notes that e holds the line for what it lacks. What somebody waits for may be behind it.
+func (c *Core) noteHold(e *Entry, lacks gates) {
+	if lacks.groups != 0 && len(c.awaits) > 0 && e.seat.heldOn+1 < c.turn {
+		c.entangled = true
+	}
+	e.seat.heldOn = c.turn
+}
+
 // forgetAwaits notes that e's attempt has ended.
 func (c *Core) forgetAwaits(e *Entry) {
 	if len(c.awaits) > 0 {
@@ -91,25 +99,47 @@ func (c *Core) hopeless(e *Entry, stuck map[*Entry]bool) bool {
 // roomless reports whether e needs a worker, of all or of its key or of a group, and all of these are held by attempts that are
 // stuck. Whatever else it waits for comes with time, or by somebody's word.
 func (c *Core) roomless(e *Entry, stuck map[*Entry]bool) bool {
-	held := func(mine func(*Entry) bool) bool {
-		for f := c.flying.first; f != nil; f = f.next {
-			if mine(f) && !stuck[f] {
-				return false
-			}
-		}
+	if c.inFlight >= c.workers && c.heldBy(stuck, func(*Entry) bool { return true }) {
 		return true
 	}
-	if c.inFlight >= c.workers && held(func(*Entry) bool { return true }) {
+	if c.full(e.lane()) && c.heldBy(stuck, func(f *Entry) bool { return f.lane() == e.lane() }) {
 		return true
 	}
-	if c.full(e.lane()) && held(func(f *Entry) bool { return f.lane() == e.lane() }) {
-		return true
-	}
+	return c.groupless(e, stuck) || e.Groups != 0 && c.behindGroupless(e, stuck)
+}
+
+// groupless reports whether a group of e is full, and all its places are held by attempts that are stuck.
+func (c *Core) groupless(e *Entry, stuck map[*Entry]bool) bool {
 	for left := e.Groups; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
-		if g := &c.groups[i]; g.inFlight >= g.Workers && held(func(f *Entry) bool { return f.Groups&(1<<i) != 0 }) {
+		if g := &c.groups[i]; g.inFlight >= g.Workers && c.heldBy(stuck, func(f *Entry) bool { return f.Groups&(1<<i) != 0 }) {
 			return true
 		}
 	}
 	return false
+}
+
+// behindGroupless reports whether a job holds the line for a group of e's that will itself never have a place.
+func (c *Core) behindGroupless(e *Entry, stuck map[*Entry]bool) bool {
+	for _, l := range c.lanes.inOrder() {
+		for _, s := range l.ready.seats {
+			if s.ring == nil || s.heldOn != c.turn || s.needs.groups&e.Groups == 0 {
+				continue
+			}
+			if first := c.head(s); first != e && c.groupless(first, stuck) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// heldBy reports whether all attempts in flight of some kind are stuck.
+func (c *Core) heldBy(stuck map[*Entry]bool, mine func(*Entry) bool) bool {
+	for f := c.flying.first; f != nil; f = f.next {
+		if mine(f) && !stuck[f] {
+			return false
+		}
+	}
+	return true
 }

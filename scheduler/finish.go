@@ -44,6 +44,7 @@ func (c *Core) unstarted(e *Entry) {
 	c.land(l, e)
 	c.limits.giveBack(e)
 	l.circuit.Return(e.pass)
+	l.spending.Return(c.now, e.started)
 	l.cool.End(c.now, e.visit, false)
 	e.runs--
 	switch {
@@ -162,6 +163,9 @@ func (c *Core) objection(e *Entry, out policy.Outcome, at policy.Time) Reason {
 		return CircuitOpen
 	}
 	if out.Throttled {
+		if floor == policy.Never {
+			return ThrottledOut
+		}
 		own := max(0, at.Sub(max(c.now, l.cool.Until()))) // beyond the lane's cooldown
 		if l.cool.Spent(floor)-e.coolBase+e.throttled+own > r.ThrottleBudget() {
 			return ThrottledOut

@@ -17,6 +17,10 @@ func (g gates) none() bool { return g == gates{} }
 // meets reports whether g and h have a gate in common.
 func (g gates) meets(h gates) bool { return g.limits&h.limits != 0 || g.groups&h.groups != 0 }
 
+// forGood reports whether who lacks g until the instant at waits for a limit of which there may never be enough, and not just for time
+// to pass or others to end.
+func (g gates) forGood(at policy.Time) bool { return g.limits != 0 && at == policy.Never }
+
 // with returns the gates of both.
 func (g gates) with(h gates) gates { return gates{g.limits | h.limits, g.groups | h.groups} }
 

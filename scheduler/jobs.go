@@ -89,6 +89,9 @@ func (c *Core) unpark(e *Entry) {
 
 // drop settles a job, wherever it stands. One that is running is told, and stays in flight until it ends.
 func (c *Core) drop(e *Entry, reason Reason) {
+	if e.state == Unknown {
+		return
+	}
 	switch l := e.lane(); e.state {
 	case Queued:
 		l.ready.remove(e)
@@ -112,7 +115,8 @@ func (c *Core) drop(e *Entry, reason Reason) {
 		c.emit(Effect{Kind: Signal, Entry: e, Reason: reason, Attempt: e.Runs()}) // first: nothing may begin for a job that is settled
 		c.settle(e, reason)
 		e.state = Detached
-	case Unknown, Detached, Settled:
+	case Detached, Settled:
+	default:
 	}
 }
 

@@ -52,3 +52,12 @@ func TestSharedBurstFollowsTheRate(t *testing.T) {
 		require.Equal(t, tt.want, pool.Level(1_000_000_000_000).Tokens())
 	}
 }
+
+// TestCancelBeforeSubmit: S-F1: a cancel of a job that has not been submitted changes nothing, not even once it is.
+func TestCancelBeforeSubmit(t *testing.T) {
+	core, e := scheduler.New(scheduler.Config{Workers: 1}), new(scheduler.Entry)
+	core.Step(scheduler.Event{Kind: scheduler.Cancel, Entry: e})
+	require.Empty(t, core.Effects())
+	core.Step(scheduler.Event{Kind: scheduler.Submit, Entry: e})
+	require.Equal(t, []scheduler.Effect{{Kind: scheduler.Start, Entry: e}}, core.Effects())
+}

@@ -105,22 +105,22 @@ func (p *Shared) refused(c *Core) {
 	}
 }
 
-// blocks reports whether another core in line would have to wait longer if c took cost for e now, an instant of the bucket's
-// clock. The job for which c itself stands in line, or had to leave it, goes before those behind its place; c's other jobs are
-// behind all.
-func (p *Shared) blocks(c *Core, e *Entry, cost policy.Amount, now policy.Time) bool {
+// blocks returns what the first of the other cores in line needs that would have to wait longer if c took cost for e now, an instant
+// of the bucket's clock; zero if none would. The job for which c itself stands in line, or had to leave it, goes before those behind
+// its place; c's other jobs are behind all.
+func (p *Shared) blocks(c *Core, e *Entry, cost policy.Amount, now policy.Time) policy.Amount {
 	if p == nil {
-		return false
+		return 0
 	}
 	for _, w := range p.line {
 		if w.core == c || e == c.claimed && c.ticket < w.core.ticket {
 			continue
 		}
 		if w.at != policy.Never && !p.bucket.Allows(cost, w.cost, max(w.at, now)) {
-			return true
+			return w.cost
 		}
 	}
-	return false
+	return 0
 }
 
 // stand puts w into the line, at the place that its core's ticket says, or changes what the core waits for.

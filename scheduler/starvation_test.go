@@ -18,6 +18,7 @@ type stream struct {
 	key    string
 	costs  []float64
 	groups uint64
+	rules  *KeyRules
 	takes  time.Duration
 	first  policy.Time // when the first of them started; Never if none has
 }
@@ -28,7 +29,7 @@ func rush(t *testing.T, until time.Duration, pools []*Shared, streams ...*stream
 	var now policy.Time
 	var ends []flight
 	submit := func(s *stream) {
-		e := &Entry{Owner: s, Key: s.key, Terms: &Terms{Groups: s.groups}}
+		e := &Entry{Owner: s, Key: s.key, Terms: &Terms{Groups: s.groups, Rules: s.rules}}
 		for _, cost := range s.costs {
 			e.Costs = append(e.Costs, amountOf(t, cost))
 		}
@@ -98,6 +99,42 @@ func TestSmallJobsOfTheKeyStarveNobody(t *testing.T) {
 		&stream{core: c, key: "a", costs: []float64{20}, takes: time.Second},
 	)
 	assert.LessOrEqual(t, started, policy.Time(5*time.Second))
+}
+
+// S-A5: nor do they starve one that is behind others in the line for a limit or for a place in a group: its key's only worker is kept for
+// it, whenever its turn comes.
+func TestSmallJobsOfTheKeyStarveNobodyInLine(t *testing.T) {
+	own := &KeyRules{Workers: 1}
+	for _, takes := range []time.Duration{300 * time.Millisecond, 350 * time.Millisecond, 730 * time.Millisecond, time.Second, 1150 * time.Millisecond} {
+		c := New(Config{Workers: 10, Limits: []policy.Limit{emptyLimit("tokens", policy.PerSecond(1), 1)}})
+		started := rush(t, time.Minute, nil,
+			&stream{core: c, key: "b", costs: []float64{1}, takes: time.Millisecond},
+			&stream{core: c, key: "a", rules: own, costs: []float64{0}, takes: takes},
+			&stream{core: c, key: "a", rules: own, costs: []float64{1}, takes: time.Second},
+		)
+		assert.LessOrEqual(t, started, policy.Time(4*time.Second), "for a limit, beside jobs of %v", takes)
+
+		c = New(Config{Workers: 10, Groups: []Group{{"g", 1}}})
+		started = rush(t, time.Minute, nil,
+			&stream{core: c, key: "b", groups: 1, takes: 100 * time.Millisecond},
+			&stream{core: c, key: "a", rules: own, takes: takes},
+			&stream{core: c, key: "a", rules: own, groups: 1, takes: time.Second},
+		)
+		assert.LessOrEqual(t, started, policy.Time(2*takes+200*time.Millisecond), "for a place in a group, beside jobs of %v", takes)
+	}
+}
+
+// S-A5: what may never come keeps the worker from nobody, as before.
+func TestWhoWaitsForEverKeepsNoWorker(t *testing.T) {
+	own := &KeyRules{Workers: 1}
+	limits := []policy.Limit{emptyLimit("money", policy.Blocked, 1)}
+	c := New(Config{Workers: 10, Limits: limits, Groups: []Group{{"g", 1}}})
+	started := rush(t, time.Minute, nil,
+		&stream{core: c, key: "b", costs: []float64{0}, groups: 1, takes: time.Hour},
+		&stream{core: c, key: "a", rules: own, costs: []float64{1}, groups: 1, takes: time.Second},
+		&stream{core: c, key: "a", rules: own, costs: []float64{0}, takes: time.Second},
+	)
+	assert.Zero(t, started)
 }
 
 // S-L11: nor do jobs of another core, while those of its own keep its only worker busy.

@@ -45,7 +45,7 @@ func (j *Judge) start(i int) {
 	j.inFlight++
 	l.inFlight++
 	l.waiting--
-	l.last, l.busy = j.now, true
+	j.try(l)
 }
 
 // inOrder looks whether nobody of the same key, who needs the same and asks for the same priority, has come before (S-A5, S-A6).

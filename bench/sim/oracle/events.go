@@ -230,6 +230,9 @@ func (j *Judge) unstarted(ev *Event) {
 	b.charged, b.corrected = 0, 0
 	l.circuit.giveBack(b.generation, b.who)
 	l.cool.end(j.now, b.episode, b.who, false)
+	if i := slices.Index(l.tries, b.started); i >= 0 {
+		l.tries = slices.Delete(l.tries, i, i+1) // it was none (S-L1)
+	}
 	b.runs--
 	switch {
 	case b.state == Detached:

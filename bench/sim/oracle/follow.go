@@ -42,7 +42,7 @@ func (j *Judge) follow(ev *Event, b *job, out Outcome) {
 	b.state, b.until = Waiting, b.parked
 	l.waiting++
 	if !spared {
-		l.last, l.busy = j.now, true
+		j.try(l)
 	}
 }
 

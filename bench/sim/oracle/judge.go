@@ -76,9 +76,8 @@ type lane struct {
 	cool     cooldown
 	own      []*bucket // by limit
 	inFlight int
-	waiting  int // jobs queued or parked
-	last     Time
-	busy     bool // a retry or an attempt counts in the budget since last
+	waiting  int    // jobs queued or parked
+	tries    []Time // when attempts have started and retries been granted, as far as the budget may remember it
 
 	// Of this turn.
 	told      []Effect // transitions that the scheduler made

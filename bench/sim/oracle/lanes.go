@@ -1,5 +1,7 @@
 package oracle
 
+import "slices"
+
 // noteFresh notes of keys that the scheduler says it has forgotten whether they could be, at some moment of the turn (S-A9).
 func (j *Judge) noteFresh() {
 	for _, l := range j.lanes {
@@ -20,7 +22,7 @@ func (j *Judge) fresh(l *lane) bool {
 	if l.inFlight > 0 || waiting > 0 || !l.circuit.fresh(j.now) || !l.cool.fresh(j.now) {
 		return false
 	}
-	if j.cfg.Budget > 0 && l.busy && j.now.Sub(l.last) < j.cfg.Budget {
+	if len(l.tries) > 0 && j.now.Sub(slices.Max(l.tries)) < j.cfg.Budget {
 		return false
 	}
 	for _, b := range l.own {
@@ -29,6 +31,13 @@ func (j *Judge) fresh(l *lane) bool {
 		}
 	}
 	return true
+}
+
+// try notes that the budget counts one more attempt or retry.
+func (j *Judge) try(l *lane) {
+	if j.cfg.Budget > 0 {
+		l.tries = append(slices.DeleteFunc(l.tries, func(t Time) bool { return j.now.Sub(t) >= j.cfg.Budget }), j.now)
+	}
 }
 
 // make makes a lane that the scheduler has nothing of.

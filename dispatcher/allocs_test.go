@@ -134,3 +134,30 @@ func TestAllocationsOfAWaitingDo(t *testing.T) {
 	assert.Zero(t, dispatcher.CallersWaiting(d))
 	assert.Zero(t, dispatcher.CallersKnown(d))
 }
+
+// What it costs a job to wait for many others does not grow with their number: they come one by one, and it waits again for each.
+func TestAllocationsOfAWaitInside(t *testing.T) {
+	const jobs = 2000
+	d, err := dispatcher.New(dispatcher.Config{Workers: 2})
+	require.NoError(t, err)
+	defer d.Close(context.Background())
+	var before, after runtime.MemStats
+	_, err = dispatcher.Do(context.Background(), d, func(ctx context.Context) (int, error) {
+		futures := make([]*job.Future[int], jobs)
+		for i := range futures {
+			future, err := dispatcher.Submit(ctx, d, func(context.Context) (int, error) { time.Sleep(10 * time.Microsecond); return 0, nil })
+			if err != nil {
+				return 0, err
+			}
+			futures[i] = future
+		}
+		runtime.ReadMemStats(&before)
+		_, err := job.All(ctx, futures...)
+		runtime.ReadMemStats(&after)
+		return 0, err
+	})
+	require.NoError(t, err)
+	got := float64(after.Mallocs-before.Mallocs) / jobs
+	t.Logf("%.1f objects a job", got)
+	assert.LessOrEqual(t, got, 30.0)
+}

@@ -6,50 +6,95 @@ import (
 	"sync"
 
 	"github.com/toller-go/toller/job"
+	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/scheduler"
 )
 
-// vigil is an attempt that waits for another job of its dispatcher (S-F8).
+// vigil is an attempt that waits for another job of its dispatcher, or for any one of several (S-F8).
 type vigil struct {
 	by       *header
 	attempt  int
-	on       *header
-	hopeless func() // tells it that the job will never be over; does not block
+	on       *header            // nil: any
+	any      *scheduler.Awaited // in place of on
+	hopeless func()             // tells it that what it waits for will never be over; does not block
+}
+
+// event is that the vigil begins or ends.
+func (v *vigil) event(kind scheduler.EventKind, at policy.Time) scheduler.Event {
+	ev := scheduler.Event{Kind: kind, At: at, By: &v.by.entry, Attempt: v.attempt, Any: v.any}
+	if v.on != nil {
+		ev.Entry = &v.on.entry
+	}
+	return ev
 }
 
 // Beside reports whether ctx belongs to an attempt of the job's dispatcher.
 func (h *header) Beside(ctx context.Context) bool { return h.d.place.Inside(ctx) }
 
-// AttendJob notes that the attempt to which ctx belongs waits for the job, until leave is called.
-func (h *header) AttendJob(ctx context.Context, hopeless func()) (leave func()) {
-	vigils := h.vigils(ctx, hopeless)
-	if len(vigils) == 0 { // ctx is of a dispatcher of the same name, which has been closed
-		return func() {}
+// AttendJobs returns the wait of the attempt that ctx belongs to for any one of those jobs that are of this dispatcher, and the
+// others.
+func (h *header) AttendJobs(ctx context.Context, jobs []job.Owner) (job.Attendance, []job.Owner) {
+	a, others := &attendance{d: h.d, ctx: ctx, any: new(scheduler.Awaited)}, []job.Owner(nil)
+	for _, other := range jobs {
+		if mine, ok := other.(*header); ok && mine.d == h.d {
+			a.any.Add(&mine.entry)
+		} else {
+			others = append(others, other)
+		}
 	}
-	each := func(do func(*vigil)) {
-		h.d.post(&message{do: func() {
-			for _, v := range vigils {
-				do(v)
-			}
-		}})
-	}
-	each(h.d.beginVigil)
-	return func() { each(h.d.endVigil) }
+	return a, others
 }
 
-// vigils returns that of the attempt which waits for the job, and those of all that wait with it: an attempt that is run within a Do
-// keeps the one that has called it, and so on. All tell the same one, who waits in the end; that he is the latest matters where an
-// attempt has called several, for the latest is told first.
-func (h *header) vigils(ctx context.Context, hopeless func()) (vigils []*vigil) {
-	hopeless = sync.OnceFunc(hopeless)
-	for on, waits := h, true; waits; {
-		attempt, settler := h.d.place.Attempt(ctx)
+// attend notes that the attempt to which ctx belongs waits for the job, until leave is called.
+func (h *header) attend(ctx context.Context, hopeless func()) (leave func()) {
+	a := &attendance{d: h.d, ctx: ctx, on: h}
+	a.Begin(hopeless)
+	return a.End
+}
+
+// attendance is the wait of ctx's attempt for a job, or any one of several, and of all that wait with it.
+type attendance struct {
+	d      *Dispatcher
+	ctx    context.Context //nolint:containedctx // the attempt's, which calls Begin and End
+	on     *header
+	any    *scheduler.Awaited
+	vigils []*vigil // since Begin
+}
+
+// Begin posts the vigils.
+func (a *attendance) Begin(hopeless func()) {
+	a.vigils = a.begun(sync.OnceFunc(hopeless))
+	a.each(a.d.beginVigil)
+}
+
+// End ends them.
+func (a *attendance) End() { a.each(a.d.endVigil) }
+
+func (a *attendance) each(do func(*vigil)) {
+	vigils := a.vigils
+	if len(vigils) == 0 { // ctx is of a dispatcher of the same name, which has been closed
+		return
+	}
+	a.d.post(&message{do: func() {
+		for _, v := range vigils {
+			do(v)
+		}
+	}})
+}
+
+// begun returns the vigil of the attempt that waits, and those of all that wait with it: an attempt that is run within a Do keeps the
+// one that has called it, and so on. All tell the same one, who waits in the end; that he is the latest matters where an attempt has
+// called several, for the latest is told first.
+func (a *attendance) begun(hopeless func()) (vigils []*vigil) {
+	on, anyOf, ctx := a.on, a.any, a.ctx
+	for waits := true; waits; {
+		attempt, settler := a.d.place.Attempt(ctx)
 		by, ok := settler.(*header)
-		if !ok || by.d != h.d {
+		if !ok || by.d != a.d {
 			break
 		}
-		vigils = append(vigils, &vigil{by: by, attempt: attempt.N, on: on, hopeless: hopeless})
-		on, ctx, waits = by, by.ctx, by.keepsCaller()
+		vigils = append(vigils, &vigil{by: by, attempt: attempt.N, on: on, any: anyOf, hopeless: hopeless})
+		on, anyOf, ctx, waits = by, nil, by.ctx, by.keepsCaller()
 	}
 	slices.Reverse(vigils)
 	return vigils
@@ -63,13 +108,16 @@ func (h *header) cancelHopeless() {
 // beginVigil, endVigil and tellHopeless are for the loop only.
 func (d *Dispatcher) beginVigil(v *vigil) {
 	d.loop.vigils = append(d.loop.vigils, v)
-	d.loop.core.Step(scheduler.Event{Kind: scheduler.Await, At: d.loop.now, Entry: &v.on.entry, By: &v.by.entry, Attempt: v.attempt})
+	d.loop.core.Step(v.event(scheduler.Await, d.loop.now))
 }
 
 func (d *Dispatcher) endVigil(v *vigil) {
-	if i := slices.Index(d.loop.vigils, v); i >= 0 {
-		d.loop.vigils = slices.Delete(d.loop.vigils, i, i+1)
-		d.loop.core.Step(scheduler.Event{Kind: scheduler.Unawait, At: d.loop.now, Entry: &v.on.entry, By: &v.by.entry, Attempt: v.attempt})
+	for i, other := range slices.Backward(d.loop.vigils) { // the latest is most often the first to end
+		if other == v {
+			d.loop.vigils = slices.Delete(d.loop.vigils, i, i+1)
+			d.loop.core.Step(v.event(scheduler.Unawait, d.loop.now))
+			return
+		}
 	}
 }
 

@@ -82,7 +82,7 @@ func (t *task[T]) called(ctx context.Context) bool {
 	bell := t.d.callers.enter(&t.header)
 	defer t.d.callers.leave(&t.header)
 	if t.d.place.Inside(ctx) {
-		defer t.AttendJob(ctx, t.cancelHopeless)()
+		defer t.attend(ctx, t.cancelHopeless)()
 	}
 	for { // it may have been told before it had its bell
 		if called, known := t.isCalled(); known {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
+	"github.com/toller-go/toller/scheduler"
 )
 
 // stage is one [Map] or [Then] that is being ranged over.
@@ -87,9 +88,12 @@ func (s *stage[A, In, Out]) wait(ctx context.Context, cancel context.CancelCause
 	var hopeless chan struct{} // holds one: there is a deadlock
 	if s.d.place.Inside(ctx) {
 		hopeless = make(chan struct{}, 1)
+		a := attendance{d: s.d, ctx: ctx, any: new(scheduler.Awaited)}
 		for _, f := range s.under {
-			defer f.job.AttendJob(ctx, func() { ring(hopeless) })() //nolint:revive // for all of them, until the wait is over
+			a.any.Add(&f.job.entry)
 		}
+		a.Begin(func() { ring(hopeless) })
+		defer a.End()
 	}
 	for { // every job is settled at some time, so it needs no other way out
 		select {

@@ -37,7 +37,10 @@ func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	var hopeless chan struct{} // closed when there is a deadlock
 	if f.insideOwn(ctx) {
 		hopeless = make(chan struct{})
-		defer f.owner.AttendJob(ctx, func() { close(hopeless) })()
+		for _, a := range attend(ctx, []Owner{f.owner}) {
+			a.Begin(func() { close(hopeless) })
+			defer a.End() //nolint:revive // there is but one
+		}
 	}
 	select {
 	case <-f.Done():

@@ -77,9 +77,28 @@ type Owner interface {
 	ExplainJob() Explanation
 	// Beside reports whether ctx belongs to an attempt of the job's dispatcher.
 	Beside(ctx context.Context) bool
-	// AttendJob is told that an attempt of the same dispatcher, the one that ctx belongs to, waits for the job and does nothing
-	// else until leave is called. Meanwhile it may call hopeless, once: the job will never be over. hopeless does not block.
-	AttendJob(ctx context.Context, hopeless func()) (leave func())
+	// AttendJobs is for an attempt of the same dispatcher, the one that ctx belongs to, which is going to wait for any one of jobs. It
+	// returns those that are of other dispatchers.
+	AttendJobs(ctx context.Context, jobs []Owner) (_ Attendance, others []Owner)
+}
+
+// Attendance is an attempt's waiting for any one of several jobs, until each is over.
+type Attendance interface {
+	// Begin says that the attempt does nothing else but wait, until End. Meanwhile hopeless may be called, once: none of the jobs
+	// will ever be over. It does not block.
+	Begin(hopeless func())
+	// End says that it goes on. It may wait again.
+	End()
+}
+
+// attend returns the waits of ctx's attempt for any one of jobs, one for each of their dispatchers.
+func attend(ctx context.Context, jobs []Owner) (all []Attendance) {
+	for len(jobs) > 0 {
+		var a Attendance
+		a, jobs = jobs[0].AttendJobs(ctx, jobs)
+		all = append(all, a)
+	}
+	return all
 }
 
 // ID returns the job's number within its dispatcher; zero for a nil or zero Future.

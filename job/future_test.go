@@ -31,7 +31,9 @@ func (o *owner) ExplainJob() job.Explanation { return job.Explanation{ID: o.JobI
 
 func (o *owner) Beside(ctx context.Context) bool { return job.Inside(ctx, "test") }
 
-func (o *owner) AttendJob(context.Context, func()) func() { return func() {} }
+func (o *owner) AttendJobs(context.Context, []job.Owner) (job.Attendance, []job.Owner) {
+	panic("nobody is beside it")
+}
 
 func newPromise[T any](id job.ID) *job.Promise[T] {
 	p := new(job.Promise[T])

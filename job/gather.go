@@ -80,10 +80,14 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 		for i := range waiting {
 			waiting[i] = true
 		}
+		var attending []Attendance // from the first wait on
 		for left := len(futures); left > 0; {
 			over := box.take()
 			if len(over) == 0 {
-				if why := wait(ctx, box, futures, waiting); why != nil {
+				if attending == nil {
+					attending = attendAll(ctx, futures, waiting)
+				}
+				if why := wait(ctx, box, attending); why != nil {
 					giveUp(why, futures, waiting, yield)
 					return
 				}
@@ -100,15 +104,25 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 	}
 }
 
+// attendAll returns the waits for those that are waited for and of which ctx belongs to an attempt of their dispatcher. It is not nil.
+func attendAll[T any](ctx context.Context, futures []*Future[T], waiting []bool) []Attendance {
+	var inside []Owner
+	for i, f := range futures {
+		if ctx != nil && waiting[i] && f.insideOwn(ctx) {
+			inside = append(inside, f.owner)
+		}
+	}
+	return append([]Attendance{}, attend(ctx, inside)...)
+}
+
 // wait waits until one more job may be over. The error says why there is nothing more to wait for.
-func wait[T any](ctx context.Context, box *inbox, futures []*Future[T], waiting []bool) error {
+func wait(ctx context.Context, box *inbox, attending []Attendance) error {
 	if ctx == nil {
 		return ErrNilContext
 	}
-	for i, f := range futures {
-		if waiting[i] && f.insideOwn(ctx) {
-			defer f.owner.AttendJob(ctx, box.despair)() //nolint:revive // for all of them, until the wait is over
-		}
+	for _, a := range attending {
+		a.Begin(box.despair)
+		defer a.End() //nolint:revive // for all of them, until the wait is over
 	}
 	return box.wait(ctx)
 }

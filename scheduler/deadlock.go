@@ -5,26 +5,38 @@ import (
 	"slices"
 )
 
-// await is an attempt in flight whose function waits for another job, and does nothing else meanwhile.
+// await is an attempt in flight whose function waits for another job, or for one of several, and does nothing else meanwhile.
 type await struct {
 	by      *Entry
 	attempt int
 	on      *Entry
+	any     *Awaited // in place of on
 }
+
+// Awaited is jobs of which an attempt waits for any one. It may wait for them again, when some are over: what it costs to say so is
+// the same for very many. The zero Awaited has none. When it is part of an event it must not be changed any more.
+type Awaited struct{ jobs []*Entry }
+
+// Add adds a job that has been submitted.
+func (a *Awaited) Add(e *Entry) { a.jobs = append(a.jobs, e) }
 
 // await notes that ev.By's attempt waits for ev.Entry.
 func (c *Core) await(ev Event) {
 	if ev.By.flies(ev.Attempt) {
-		c.awaits = append(c.awaits, await{ev.By, ev.Attempt, ev.Entry})
+		c.awaits = append(c.awaits, await{ev.By, ev.Attempt, ev.Entry, ev.Any})
 		c.entangled = true
 	}
 }
 
 // unawait notes that it does so no more.
 func (c *Core) unawait(ev Event) {
-	if i := slices.Index(c.awaits, await{ev.By, ev.Attempt, ev.Entry}); i >= 0 {
-		c.awaits = slices.Delete(c.awaits, i, i+1)
-		c.entangled = true // what is left may be what will never come
+	over := await{ev.By, ev.Attempt, ev.Entry, ev.Any}
+	for i, a := range slices.Backward(c.awaits) { // the latest is most often the first to end
+		if a == over {
+			c.awaits = slices.Delete(c.awaits, i, i+1)
+			c.entangled = true // what is left may be what will never come
+			return
+		}
 	}
 }
 
@@ -75,13 +87,31 @@ func (c *Core) stuck() map[*Entry]bool {
 	for again := len(stuck) > 0; again; {
 		again = false
 		for _, a := range c.awaits {
-			if stuck[a.by] && !c.hopeless(a.on, stuck) {
+			if stuck[a.by] && !c.inVain(a, stuck) {
 				delete(stuck, a.by)
 				again = true
 			}
 		}
 	}
 	return stuck
+}
+
+// inVain reports whether none of what a waits for will ever be over unless one of those that are stuck ends. Of several, the latest is
+// looked at first: it is the least likely to be over.
+func (c *Core) inVain(a await, stuck map[*Entry]bool) bool {
+	if a.any == nil {
+		return c.hopeless(a.on, stuck)
+	}
+	hopeless := false
+	for _, e := range slices.Backward(a.any.jobs) {
+		if e.state == Settled || e.state == Detached {
+			continue // it is waited for no more
+		}
+		if hopeless = c.hopeless(e, stuck); !hopeless {
+			break
+		}
+	}
+	return hopeless
 }
 
 // hopeless reports whether e will never be over unless one of those that are stuck ends.

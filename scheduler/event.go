@@ -29,7 +29,7 @@ const (
 	SetWorkers                     // Workers attempts may be in flight from now on
 	SetKeyWorkers                  // of each key that has no rule of its own, Workers attempts; 0 for no bound
 	SetGroup                       // of Group, Workers attempts
-	Await                          // the function of By's attempt waits for Entry, and does nothing else meanwhile
+	Await                          // the function of By's attempt waits for Entry, or for one of Any, and does nothing else meanwhile
 	Unawait                        // it does so no more
 )
 
@@ -49,6 +49,7 @@ type Event struct {
 	Entry   *Entry
 	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale. Await and Unawait: By's
 	By      *Entry         // Await and Unawait
+	Any     *Awaited       // Await and Unawait, in place of Entry: one of these is enough
 	Outcome policy.Outcome // Done only
 	Key     string         // Override and Observe
 	Rules   *KeyRules      // Override and Observe: of the key, if they make its lane; nil for none

@@ -16,7 +16,7 @@ import (
 
 // enter makes the core of a line `core [NAME] SETTINGS`. One without a name is alone, and all cores of before are forgotten.
 func (p *player) enter(words []string) {
-	a := &actor{jobs: make(map[string]*scheduler.Entry)}
+	a := &actor{jobs: make(map[string]*scheduler.Entry), awaited: make(map[string]*scheduler.Awaited)}
 	if len(words) > 0 && !strings.Contains(words[0], "=") {
 		a.name, words = words[0], words[1:]
 	} else {
@@ -168,7 +168,11 @@ func (p *player) event(a *actor, at policy.Time, words []string) scheduler.Event
 		}
 	case scheduler.Await, scheduler.Unawait:
 		ev.By, ev.Attempt = p.attempt(a, words[1])
-		ev.Entry, _ = p.attempt(a, words[2])
+		if strings.Contains(words[2], ",") {
+			ev.Any = p.awaited(a, words[1]+" "+words[2])
+		} else {
+			ev.Entry, _ = p.attempt(a, words[2])
+		}
 	case scheduler.Correct:
 		ev.Entry, ev.Attempt = p.attempt(a, words[1])
 		ev.Limit, ev.Amount = p.number(words[2]), p.amount(words[3])
@@ -192,6 +196,19 @@ func (p *player) event(a *actor, at policy.Time, words []string) scheduler.Event
 	default:
 	}
 	return ev
+}
+
+// awaited returns the jobs of an "a b,c", of which a waits for any one: the same each time.
+func (p *player) awaited(a *actor, words string) *scheduler.Awaited {
+	if a.awaited[words] == nil {
+		anyOf := new(scheduler.Awaited)
+		for name := range strings.SplitSeq(strings.Fields(words)[1], ",") {
+			e, _ := p.attempt(a, name)
+			anyOf.Add(e)
+		}
+		a.awaited[words] = anyOf
+	}
+	return a.awaited[words]
 }
 
 func (p *player) kind(word string) scheduler.EventKind {

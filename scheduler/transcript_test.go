@@ -70,14 +70,15 @@ type player struct {
 
 // actor is one core and what its owner knows.
 type actor struct {
-	name   string // empty when it is the only one
-	core   *scheduler.Core
-	jobs   map[string]*scheduler.Entry
-	flying []*scheduler.Entry // attempts that were started, in that order; some may have ended
-	groups []string           // names, in the order of their bits
-	pools  []string           // names of the shared limits that it uses
-	limits int                // how many limits of its own stand before those
-	ahead  time.Duration
+	awaited map[string]*scheduler.Awaited // by who waits, and for what
+	name    string                        // empty when it is the only one
+	core    *scheduler.Core
+	jobs    map[string]*scheduler.Entry
+	flying  []*scheduler.Entry // attempts that were started, in that order; some may have ended
+	groups  []string           // names, in the order of their bits
+	pools   []string           // names of the shared limits that it uses
+	limits  int                // how many limits of its own stand before those
+	ahead   time.Duration
 }
 
 // input takes one line: `core …` or `shared …`, or an instant followed by the events of one turn, separated by a semicolon.

@@ -27,6 +27,7 @@ const (
 
 func main() {
 	boundHeap()
+	signal.Ignore(syscall.SIGPIPE) // whoever reads standard output may go, and then what is under way must still be recorded
 	os.Exit(start(os.Args[1:], console{out: os.Stdout, err: os.Stderr, in: os.Stdin, name: calledAs(os.Args[0])}))
 }
 

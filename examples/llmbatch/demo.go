@@ -31,7 +31,7 @@ var hostile = fakellm.Config{
 }
 
 // demo answers the prompts that are part of the program, from an API that is part of it, too. It needs no network beyond
-// this machine.
+// this machine. Of the signals, see run.
 func demo(signals <-chan os.Signal, con console) int {
 	s := defaults()
 	src, err := demoSource()
@@ -65,6 +65,8 @@ func demo(signals <-chan os.Signal, con console) int {
 		con.say("llmbatch: %v", err)
 		return exitUsage
 	}
+	signals, stop := heed(signals)
+	defer stop()
 	code := b.answerAll(signals)
 	bill := api.Ledger()
 	return b.conclude(code, &bill)

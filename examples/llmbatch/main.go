@@ -54,23 +54,22 @@ func (c console) say(format string, args ...any) {
 
 // start runs the command that the arguments name and returns its exit code.
 func start(args []string, con console) int {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	if len(args) == 0 {
-		return demo(signals, con)
+		return demo(nil, con)
 	}
 	switch word := args[0]; word {
 	case "verify":
 		return batchfile.VerifyMain(args[1:], con.out, con.err)
 	case "fakellm":
+		signals, stop := heed(nil)
+		defer stop()
 		ctx, cancel := contextOf(signals)
 		defer cancel()
 		return fakellm.Main(ctx, args[1:], con.out, con.err)
 	case "estimate":
 		return runEstimate(args[1:], con)
 	case "run":
-		return run(args[1:], signals, con)
+		return run(args[1:], nil, con)
 	case "help":
 		return helpMain(args[1:], con)
 	case "-h", "-help", "--help":
@@ -81,7 +80,7 @@ func start(args []string, con console) int {
 			con.say("llmbatch: unknown command %q; allowed: run, estimate, verify, fakellm (see llmbatch -h); a file is given with -i", word)
 			return exitUsage
 		}
-		return run(args, signals, con)
+		return run(args, nil, con)
 	}
 }
 
@@ -103,6 +102,17 @@ func helpMain(about []string, con console) int {
 	}
 	con.say("llmbatch: no help on %q; allowed: a command (run, estimate, verify, fakellm), or a topic of run (%s)", strings.Join(about, " "), topicNames())
 	return exitUsage
+}
+
+// heed returns the signals to end from now on, until stop is called. They end the program at once where nobody heeds them, and so must
+// only be taken by who reads them. Those that a test has made stand for the system's.
+func heed(made <-chan os.Signal) (signals <-chan os.Signal, stop func()) {
+	if made != nil {
+		return made, func() {}
+	}
+	ours := make(chan os.Signal, 2)
+	signal.Notify(ours, os.Interrupt, syscall.SIGTERM)
+	return ours, func() { signal.Stop(ours) }
 }
 
 // contextOf returns a context that ends with the first signal.

@@ -22,7 +22,9 @@ import (
 // drainTime is what the first signal leaves to the requests under way.
 const drainTime = 30 * time.Second
 
-// run is the command run: it answers every prompt of a file.
+// run is the command run: it answers every prompt of a file. The signals are the system's if there are none, and are heeded once there
+// is something to drain. Until then they end the program at once, be it that it waits for its input or for room in a pipe: nothing has
+// been sent, and the files of a run survive that at any time.
 func run(args []string, signals <-chan os.Signal, con console) int {
 	s, err := parseFlags(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -48,6 +50,8 @@ func run(args []string, signals <-chan os.Signal, con console) int {
 		con.say("llmbatch: %v", err)
 		return exitUsage
 	}
+	signals, stop := heed(signals)
+	defer stop()
 	code := b.answerAll(signals)
 	looked.close()
 	return b.conclude(code, nil)

@@ -115,6 +115,10 @@ func TestKeys(t *testing.T) {
 			api.OutOfMoney, "insufficient_quota", unusable},
 		{"OpenAI, hard limit", 400, nil, `{"error":{"code":"billing_hard_limit_reached","message":"Billing hard limit has been reached",` +
 			`"param":null,"type":"invalid_request_error"}}`, api.OutOfMoney, "billing_hard_limit_reached", unusable},
+		{"OpenAI, no way to pay", 429, nil, `{"error":{"message":"Your account is not active, please check your billing details on our website.",` +
+			`"type":"billing_not_active","param":null,"code":"billing_not_active"}}`, api.OutOfMoney, "billing_not_active", unusable},
+		{"OpenAI, no way to pay, in the type alone", 429, nil, `{"error":{"message":"…","type":"billing_not_active","code":null}}`,
+			api.OutOfMoney, "billing_not_active", unusable},
 		{"OpenAI, organization", 429, nil, `{"error":{"code":"organization_usage_limit_exceeded"}}`, api.OutOfMoney, "organization_usage_limit_exceeded", unusable},
 		{"credit", 429, nil, `{"error":{"code":"credit_balance_exhausted"}}`, api.OutOfMoney, "credit_balance_exhausted", unusable},
 		{"spend limit of an organization", 429, nil, `{"error":{"code":"organization_spend_limit_exceeded"}}`, api.OutOfMoney, "organization_spend_limit_exceeded", unusable},

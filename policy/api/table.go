@@ -10,7 +10,7 @@ import (
 var (
 	moneyCodes = []string{
 		"insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
-		"organization_usage_limit_exceeded", "billing_hard_limit_reached", "enforced_spend_limit_reached",
+		"organization_usage_limit_exceeded", "billing_hard_limit_reached", "billing_not_active", "enforced_spend_limit_reached",
 	}
 	sizeCodes   = []string{"context_length_exceeded", "string_above_max_length"}
 	filterCodes = []string{"content_filter", "content_policy_violation"}

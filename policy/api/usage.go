@@ -29,6 +29,7 @@ func (u *usageBody) UnmarshalJSON(data []byte) error {
 	var b struct {
 		Prompt     count `json:"prompt_tokens"` // chat completions, embeddings
 		Completion count `json:"completion_tokens"`
+		Total      count `json:"total_tokens"`
 		Details    struct {
 			Cached count `json:"cached_tokens"`
 		} `json:"prompt_tokens_details"`
@@ -56,10 +57,15 @@ func (u *usageBody) UnmarshalJSON(data []byte) error {
 			return nil // one that is out of its mind is not believed in the rest
 		}
 	}
+	// What is said twice, be it in two dialects, counts once: the larger. What came from a cache is a part of prompt_tokens, even
+	// where it is told in the words of messages, in which it is beside input_tokens.
 	u.Usage = Usage{
-		Input:  int64(b.Prompt + b.Input + b.CacheRead + b.CacheCreated + b.GeminiPrompt),
-		Cached: int64(max(0, b.Details.Cached) + max(0, b.InputDetails.Cached) + b.CacheRead + max(0, b.GeminiCached)),
-		Output: int64(b.Completion + b.Output + b.GeminiCandidate + b.GeminiThoughts),
+		Input:  int64(max(b.Prompt, b.Input+b.CacheRead+b.CacheCreated, b.GeminiPrompt)),
+		Cached: int64(max(0, b.Details.Cached, b.InputDetails.Cached, b.CacheRead, b.GeminiCached)),
+		Output: int64(max(b.Completion, b.Output, b.GeminiCandidate+b.GeminiThoughts)),
+	}
+	if u.Input > 0 { // some count what the model has thought in the total alone
+		u.Output = max(u.Output, int64(b.Total)-u.Input)
 	}
 	u.Cached = min(u.Cached, u.Input)
 	return nil

@@ -20,8 +20,9 @@ func Broken(sent bool) Meaning {
 }
 
 // NeverSent reports whether err, of an http.RoundTripper, says for certain that the server has not seen the request: the name
-// was not found, the connection not made, the handshake failed, or the server was going away and named the streams that it
-// would still serve.
+// was not found, the connection not made, to the server or to a proxy, there was no TLS or a certificate that is no good, or the
+// server was going away and named the streams that it would still serve. A handshake can fail in ways whose errors could be
+// those of a later moment as well: who needs to know asks net/http/httptrace whether there was a connection.
 func NeverSent(err error) bool {
 	if err == nil {
 		return false
@@ -31,10 +32,9 @@ func NeverSent(err error) bool {
 		op          *net.OpError
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
-		alert       tls.AlertError
 	)
-	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" ||
-		errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) {
+	if errors.As(err, &dns) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
+		errors.As(err, &certificate) || errors.As(err, &record) {
 		return true
 	}
 	// net/http has no errors for these but their texts.

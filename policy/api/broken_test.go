@@ -41,12 +41,14 @@ func TestNeverSent(t *testing.T) {
 		want bool
 	}{
 		{"refused", dial, true},
+		{"no proxy", &url.Error{Op: "Post", Err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: dial}}, true},
+		{"no handshake with a proxy", &net.OpError{Op: "proxyconnect", Net: "tcp", Err: io.EOF}, true},
 		{"wrapped", &url.Error{Op: "Post", Err: fmt.Errorf("proxy: %w", dial)}, true},
 		{"no such host", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}, true},
 		{"a name alone", &net.DNSError{Err: "no such host"}, true},
 		{"a wrong certificate", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, true},
 		{"no TLS there", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, true},
-		{"an alert", tls.AlertError(40), true},
+		{"an alert, perhaps of later", &net.OpError{Op: "remote error", Err: errors.New("tls: internal error")}, false},
 		{"HTTP for HTTPS", errors.New("http: server gave HTTP response to HTTPS client"), true},
 		{"a slow handshake", errors.New("net/http: TLS handshake timeout"), true},
 		{"going away", errors.New("http2: Transport: cannot retry err [http2: Transport received Server's graceful shutdown GOAWAY] after Request.Body was written; define Request.GetBody to avoid this error"), true},

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/toller-go/toller/policy"
@@ -76,6 +78,8 @@ type Answer struct {
 func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+"/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, policy.Fatal(&api.Error{Meaning: api.Meaning{Class: api.BadRequest}, Err: err})
@@ -87,12 +91,12 @@ func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer,
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return Answer{}, transportError(err)
+		return Answer{}, transportError(err, connected.Load())
 	}
 	defer resp.Body.Close()
 	text, err := c.read(ctx, cancel, resp.Body)
 	if err != nil {
-		return Answer{}, transportError(fmt.Errorf("the answer broke off: %w", err))
+		return Answer{}, transportError(fmt.Errorf("the answer broke off: %w", err), true)
 	}
 	if int64(len(text)) > c.cfg.MaxResponse {
 		m := api.Meaning{Class: api.BadAnswer, Status: resp.StatusCode}
@@ -148,12 +152,12 @@ func judge(resp *http.Response, text []byte) (Answer, error) {
 	return Answer{Header: resp.Header}, m.Mark(&api.Error{Meaning: m, Body: text})
 }
 
-// transportError is the error of an attempt that got no answer.
-func transportError(err error) error {
-	sent := !api.NeverSent(err)
-	if sent && errors.Is(err, context.Canceled) {
+// transportError is the error of an attempt that got no answer. Without a connection nothing has been sent.
+func transportError(err error, connected bool) error {
+	never := api.NeverSent(err)
+	if !never && errors.Is(err, context.Canceled) {
 		return err // the run ends: nobody is to blame
 	}
-	m := api.Broken(sent)
+	m := api.Broken(connected && !never)
 	return m.Mark(&api.Error{Meaning: m, Err: err})
 }

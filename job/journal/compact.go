@@ -63,13 +63,13 @@ func lastRecords(f file) ([]*[pageItems]uint32, error) {
 
 // repair rewrites the file without its damaged lines, and keeps the old one under another name. Open calls it.
 func (j *Journal) repair() error {
-	aside := j.path + ".damaged"
+	aside := j.target + ".damaged"
 	err := j.fs.Remove(aside)
 	if err == nil {
-		err = j.fs.Link(j.path, aside)
+		err = j.fs.Link(j.target, aside)
 	}
 	if err == nil {
-		err = j.fs.SyncDir(filepath.Dir(j.path)) // before the other name goes
+		err = j.fs.SyncDir(filepath.Dir(j.target)) // before the other name goes
 	}
 	if err != nil {
 		return asError(j.path, err, "keeping the damaged file as "+aside)
@@ -80,7 +80,7 @@ func (j *Journal) repair() error {
 // rewrite replaces the file by one that has a header with the metadata of now, and the lines of those records that keep picks, byte
 // for byte. It is called with mu held, or before anyone else knows of j.
 func (j *Journal) rewrite(salvage bool, keep func(Record) bool) error {
-	temporary := j.path + ".compact"
+	temporary := j.target + ".compact"
 	next, err := j.fs.Open(temporary, true)
 	if err != nil {
 		return asError(j.path, err, "compacting")
@@ -90,7 +90,7 @@ func (j *Journal) rewrite(salvage bool, keep func(Record) bool) error {
 		err = next.Sync()
 	}
 	if err == nil {
-		err = j.fs.Rename(temporary, j.path)
+		err = j.fs.Rename(temporary, j.target)
 	}
 	if err != nil {
 		err = errors.Join(err, next.Close(), j.fs.Remove(temporary))
@@ -100,7 +100,7 @@ func (j *Journal) rewrite(salvage bool, keep func(Record) bool) error {
 	j.file, j.size, j.records = next, size, records
 	j.synced = j.written
 	// Until the directory is on the disk, a power cut would bring back the old file, without what is recorded from now on.
-	if err := j.fs.SyncDir(filepath.Dir(j.path)); err != nil {
+	if err := j.fs.SyncDir(filepath.Dir(j.target)); err != nil {
 		return j.spoil(errors.Join(err, old.Close()), "forcing a new name to the disk")
 	}
 	_ = old.Close() // nothing of it is needed any more

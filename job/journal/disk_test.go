@@ -92,6 +92,8 @@ func (d *disk) crash(rnd *rand.Rand) *disk {
 	return after
 }
 
+func (d *disk) Resolve(path string) string { return path }
+
 func (d *disk) Open(path string, fresh bool) (journal.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -54,10 +54,10 @@
 //
 // All methods may be called from any goroutine. A record is written with one write, under a lock; fsync runs outside it, so that with
 // Always the callers that come meanwhile share the next fsync. Interval has a timer, and no goroutine while nothing is to be forced.
-// Compact holds up the others. A journal has one owner: while it is open, a file of its name and ".lock" is locked, and a second
-// Open fails with [ErrLocked], in this process or another. The lock goes with its process, except on systems without flock
-// (Windows, Plan 9, Solaris): there it must be removed by hand after a crash, as the error says. Whoever deletes that file while
-// it is locked opens the door to a second owner.
+// Compact holds up the others. A journal has one owner, whatever symbolic links it is called by: while it is open, a file of its name
+// and ".lock" is locked, and a second Open fails with [ErrLocked], in this process or another. The lock goes with its process, except
+// on systems without flock (Windows, Plan 9, Solaris): there it must be removed by hand after a crash, as the error says. Whoever
+// deletes that file while it is locked opens the door to a second owner.
 //
 // # Errors
 //

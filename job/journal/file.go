@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 )
 
@@ -19,6 +21,9 @@ type file interface {
 
 // fileSystem is what a journal needs of the system; tests put one in its place that crashes and fills up.
 type fileSystem interface {
+	// Resolve returns the path without symbolic links that stands for the same file, be it that this has yet to be made. Where
+	// that can't be told, it is path, and the other methods say what is wrong with it.
+	Resolve(path string) string
 	// Open opens for reading and appending, and makes the file if need be; fresh empties it first.
 	Open(path string, fresh bool) (file, error)
 	Rename(from, to string) error
@@ -32,6 +37,33 @@ type fileSystem interface {
 
 // osFS is the real one.
 type osFS struct{}
+
+// maxLinks is how many symbolic links may follow one another. Linux allows as many.
+const maxLinks = 40
+
+func (osFS) Resolve(path string) string {
+	at := path
+	for range maxLinks {
+		if found, err := filepath.EvalSymlinks(at); err == nil {
+			return found
+		}
+		dir, name := filepath.Split(at) // not Dir, which takes away a .. even behind a link
+		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
+		if err != nil {
+			return path
+		}
+		at = filepath.Join(dir, name)
+		to, err := os.Readlink(at)
+		if err != nil {
+			return at // there is nothing of that name
+		}
+		if !filepath.IsAbs(to) {
+			to = dir + string(filepath.Separator) + to
+		}
+		at = to
+	}
+	return path
+}
 
 func (osFS) Open(path string, fresh bool) (file, error) {
 	flags := os.O_RDWR | os.O_CREATE | os.O_APPEND

@@ -52,7 +52,8 @@ type Options struct {
 // Journal is a durable record of how far each of many items has come. Make one with [Open]. All methods may be called from any
 // goroutine.
 type Journal struct {
-	path   string // immutable after Open, like the next four
+	path   string // as it was given; immutable after Open, like the next five
+	target string // the same without symbolic links: what is beside the journal is beside that
 	sync   Sync
 	every  time.Duration
 	fs     fileSystem
@@ -79,7 +80,8 @@ type Journal struct {
 }
 
 // Open opens the journal at path, makes it if there is none, and locks it against other processes and other calls until Close. It
-// reads the whole file, and cuts off a torn tail: see [Journal.Report]. It does not wait for a lock.
+// reads the whole file, and cuts off a torn tail: see [Journal.Report]. It does not wait for a lock. A symbolic link is followed once,
+// now: the journal is the file that it stands for, with its lock beside that.
 //
 // Errors match [ErrInvalid], [ErrLocked], [ErrNotJournal], [ErrVersion], [ErrDamaged], or are what the system or Options.Replay said.
 // After an error nothing is locked, and no record has been lost.
@@ -88,11 +90,12 @@ func Open(path string, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := opts.fs.Lock(path)
+	target := opts.fs.Resolve(path)
+	unlock, err := opts.fs.Lock(target)
 	if err != nil {
 		return nil, asError(path, err, "locking")
 	}
-	j := &Journal{path: path, sync: opts.Sync, every: opts.Every, fs: opts.fs, unlock: unlock, meta: meta}
+	j := &Journal{path: path, target: target, sync: opts.Sync, every: opts.Every, fs: opts.fs, unlock: unlock, meta: meta}
 	j.idle = sync.NewCond(&j.mu)
 	if err := j.load(opts); err != nil {
 		if j.file != nil {
@@ -127,10 +130,10 @@ func (o *Options) check(path string) (json.RawMessage, error) {
 
 // load opens the file and brings it, and the memory of it, into order.
 func (j *Journal) load(opts Options) error {
-	if err := j.fs.Remove(j.path + ".compact"); err != nil { // of a compaction that a crash has ended
+	if err := j.fs.Remove(j.target + ".compact"); err != nil { // of a compaction that a crash has ended
 		return asError(j.path, err, "removing what is left of a compaction")
 	}
-	f, err := j.fs.Open(j.path, false)
+	f, err := j.fs.Open(j.target, false)
 	if err != nil {
 		return asError(j.path, err, "")
 	}
@@ -170,7 +173,7 @@ func (j *Journal) load(opts Options) error {
 	// What was found may be in the system's memory only, left there by a process that was killed, and its owner is about to
 	// rely on it. Only Off leaves that to a later Flush; but no fsync is worth anything while the name is not on the disk.
 	j.written = uint64(j.records)
-	err = j.fs.SyncDir(filepath.Dir(j.path))
+	err = j.fs.SyncDir(filepath.Dir(j.target))
 	if err == nil && j.sync != Off {
 		err = j.file.Sync()
 		j.synced = j.written

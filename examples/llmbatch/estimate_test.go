@@ -79,6 +79,33 @@ func TestEstimateIsRight(t *testing.T) {
 	}
 }
 
+// A run of days takes as many steps as one of minutes: time in which nothing happens is passed over.
+func TestEstimateOfDays(t *testing.T) {
+	const prompts, perDay = 40, 10
+	r := newRun(t, "", prompts)
+	f, err := parseForecast([]string{"-i", r.in, "-rpd", fmt.Sprint(perDay), "-latency", "2s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := openSource(&f.settings, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := src.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	s := newSimulation(&f, read)
+	steps := 0
+	for s.step() && steps < 10*prompts {
+		steps++
+	}
+	if took := s.out.took; steps == 10*prompts || took < (prompts/perDay-1)*24*time.Hour || s.out.requests != prompts {
+		t.Errorf("%d steps, %v, %d requests", steps, took, s.out.requests)
+	}
+}
+
 // The command says what it has found, and the same again when asked again.
 func TestEstimateCommand(t *testing.T) {
 	r := newRun(t, "", 0)

@@ -37,8 +37,8 @@ type simulation struct {
 	queues map[string][]*trial // by model
 	held   int                 // in queues
 	ends   landings
-	bound  []*trial // that wait for their first attempt, and some that don't any more
-	look   policy.Time
+	bound  []*trial    // that wait for their first attempt, and some that don't any more
+	look   policy.Time // when what answers have taught is looked at next; Never when they have taught nothing since
 	err    error
 	out    outcome
 }
@@ -85,46 +85,49 @@ func simulate(f *forecast, src *source) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	s := newSimulation(f, read)
+	for s.step() { // until nothing is left
+	}
+	return s.out, errors.Join(s.err, read.Close())
+}
+
+// newSimulation is one before its first step, of the prompts that read has.
+func newSimulation(f *forecast, read *batchfile.Reader) *simulation {
 	seed := f.seed
 	if seed == 0 {
 		seed = 1 // the same question has the same answer
 	}
 	m := newMeter(&f.settings)
-	s := simulation{
+	return &simulation{
 		f: f, meter: m, ring: newKeyring(f.keys, f.window()), rand: rand.New(rand.NewPCG(seed, seed)), read: read, queues: make(map[string][]*trial),
+		look: policy.Never,
 		core: scheduler.New(scheduler.Config{
 			Workers: f.maxInFlight, Limits: m.limits, Retry: f.retry(), Breaker: f.breaker(), Seed: seed, AgeAfter: time.Minute,
 		}),
 	}
-	s.run()
-	return s.out, errors.Join(s.err, read.Close())
 }
 
-// run goes from event to event until nothing is left.
-func (s *simulation) run() {
-	for {
-		for s.feed() || s.effects() { //nolint:revive // what one does makes work for the other
-		}
-		next := s.core.NextWake()
-		if len(s.ends) > 0 {
-			next = min(next, s.ends[0].at)
-		}
-		if next == policy.Never || s.err != nil {
-			return
-		}
-		if s.look <= s.now {
-			s.look = s.now.Add(lookEvery)
-		}
-		next = min(next, s.look)
-		s.now = max(s.now, next)
-		s.core.Advance(s.now)
-		for len(s.ends) > 0 && s.ends[0].at <= s.now {
-			s.end(heap.Pop(&s.ends).(landing).trial) //nolint:forcetypeassert // it is what was pushed
-		}
-		if s.now >= s.look {
-			s.refresh()
-		}
+// step goes to the next event, and reports whether there was one.
+func (s *simulation) step() bool {
+	for s.feed() || s.effects() { //nolint:revive // what one does makes work for the other
 	}
+	next := s.core.NextWake()
+	if len(s.ends) > 0 {
+		next = min(next, s.ends[0].at)
+	}
+	if next == policy.Never || s.err != nil {
+		return false
+	}
+	s.now = max(s.now, min(next, s.look))
+	s.core.Advance(s.now)
+	for len(s.ends) > 0 && s.ends[0].at <= s.now {
+		s.end(heap.Pop(&s.ends).(landing).trial) //nolint:forcetypeassert // it is what was pushed
+	}
+	if s.now >= s.look {
+		s.look = policy.Never
+		s.refresh()
+	}
+	return true
 }
 
 // feed reads on and binds prompts to keys as a run does. It reports whether anything was bound.
@@ -274,6 +277,10 @@ func (s *simulation) end(t *trial) {
 		if s.meter.limits[i].Settled {
 			s.core.Step(scheduler.Event{Kind: scheduler.Correct, At: s.now, Entry: &t.Entry, Attempt: attempt, Limit: i, Amount: amount})
 		}
+	}
+	if s.look == policy.Never { // a run looks now and then; to do so here where nothing has been learnt would be most of the steps
+		late := s.now.Add(lookEvery - 1)
+		s.look = late - late%policy.Time(lookEvery)
 	}
 	s.meter.learn(t.model, t.est, api.Usage{Input: int64(input), Output: int64(output)})
 	s.core.Done(s.now, &t.Entry, attempt, policy.Outcome{Verdict: policy.VerdictSuccess})

@@ -168,7 +168,9 @@ func (b *batch) submit(ctx context.Context, f *flight) error {
 	}
 	if f.failed > 0 {
 		retry := b.retry()
-		retry.MaxAttempts -= f.failed
+		// Probes of an open circuit are among the failures, which the dispatcher lets go uncounted (S-B7): there may be more of them
+		// than attempts, and one that it would have made all the same is left.
+		retry.MaxAttempts = max(1, retry.MaxAttempts-f.failed)
 		options = append(options, dispatcher.WithRetry(retry))
 	}
 	future, err := dispatcher.Submit(ctx, b.d, b.job(f), options...)

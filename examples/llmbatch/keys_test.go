@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -101,6 +102,26 @@ func TestSlowKey(t *testing.T) {
 	}
 	r.verify(t, 0)
 	mustSum(t, r.stdout.String(), map[string]int64{"answered": prompts})
+}
+
+// A prompt that has asked for long whether its key is up again can still be tried with another key that comes back.
+func TestProbesMoveOn(t *testing.T) {
+	r := twoKeys(t, "http://two/v1", 4)
+	var began time.Time
+	server := func() http.Handler {
+		began = time.Now()
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.Header.Get("Authorization"), otherKey) || time.Since(began) < 90*time.Second {
+				refuse(w, http.StatusServiceUnavailable, "overloaded", "later")
+				return
+			}
+			_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}`)
+		})
+	}
+	code, _, _ := r.inBubble(t, server, r.args("-api-key-env", keyEnv+","+otherEnv, "-max-attempts", "10", "-run-deadline", "1h"))
+	if records := r.records(t); code != exitDone || len(records) != 4 {
+		t.Errorf("exit code %d, %d lines\n%s%s", code, len(records), r.stdout, r.stderr)
+	}
 }
 
 func TestKeyringPick(t *testing.T) {

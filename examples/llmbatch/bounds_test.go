@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -58,6 +59,27 @@ func TestRetryAmbiguous(t *testing.T) {
 		api.mustHit(t, want, want)
 		if got := summaryRow(r.stdout.String(), "maybe billed"); got != fmt.Sprint(want) {
 			t.Errorf("maybe billed: %q, want %d\n%s", got, want, r.stdout)
+		}
+	}
+}
+
+// So is a success that answers nothing, as it is billed, or may be.
+func TestRetryUselessAnswer(t *testing.T) {
+	for _, body := range []string{`{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":9}}`, "data: {}\n\n", `{"error":{"code":500,"message":"no"}}`} {
+		for again, want := range map[string]int64{"0": 1, "1": 2, "5": 4} {
+			r := newRun(t, "http://useless/v1", 1)
+			var hits atomic.Int64
+			useless := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				hits.Add(1)
+				_, _ = w.Write([]byte(body))
+			})
+			code, _, _ := r.inBubble(t, func() http.Handler { return useless }, r.args("-retry-ambiguous", again, "-max-attempts", "4"))
+			if code != exitSomeFailed || hits.Load() != want {
+				t.Errorf("%s, -retry-ambiguous %s: exit code %d, sent %d times; want %d", body, again, code, hits.Load(), want)
+			}
+			if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != "bad_answer" {
+				t.Errorf("%s: %+v", body, record)
+			}
 		}
 	}
 }

@@ -220,6 +220,9 @@ func (s *settings) setMember(text string) error {
 	if member.Name == "model" && (member.Value[0] != '"' || string(member.Value) == `""`) {
 		return errors.New("allowed: a model that is text")
 	}
+	if member.Name == "stream" && string(member.Value) != "false" && string(member.Value) != "null" {
+		return errors.New("allowed: stream=false: answers are read whole")
+	}
 	s.set = append(s.set, member)
 	return nil
 }

@@ -59,6 +59,7 @@ func TestRefused(t *testing.T) {
 		{"set", "", []string{"-set", "x"}, []string{"-set", "NAME=VALUE"}},
 		{"set twice", "", []string{"-set", "x=1", "-set", "x=2"}, []string{"-set", "each once"}},
 		{"set model", "", []string{"-set", "model=7"}, []string{"-set", "model", "text"}},
+		{"set stream", "", []string{"-set", "stream=true"}, []string{"-set", "stream=true", "allowed: stream=false"}},
 		{"response bytes", "", []string{"-max-response-bytes", "0"}, []string{"-max-response-bytes is 0", "at least 1"}},
 		{"password in the URL", "", []string{"-base-url", "https://me:secret@h/v1"}, []string{"-base-url", "environment"}},
 		{"one key twice", "", []string{"-api-key-env", keyEnv + "," + keyEnv}, []string{"-api-key-env", "the same key"}},

@@ -38,7 +38,7 @@ type flight struct {
 	expired bool        // it has passed
 
 	// Of the attempt that runs; attempts don't overlap, and a job does not overlap the next.
-	ambiguous int // attempts so far that may have been billed
+	ambiguous int // attempts so far that -retry-ambiguous bounds: they may have been billed, or have been, for a useless answer
 	failed    int // attempts so far that count against -max-attempts
 	tries     int // attempts so far; guarded by tally.mu
 
@@ -138,9 +138,9 @@ func (b *batch) judge(f *flight, err error) error {
 		}
 		return err
 	case api.Throttled:
-	case api.Ambiguous:
+	case api.Ambiguous, api.BadAnswer:
 		f.failed++
-		if f.ambiguous++; f.ambiguous > b.retryAmbiguous {
+		if f.ambiguous++; f.ambiguous > b.retryAmbiguous && refused.Retry {
 			m := refused.Meaning
 			m.Retry = false
 			return m.Mark(refused)

@@ -48,6 +48,23 @@ func (p *parser) withPrompt(item Item, prompt json.RawMessage) (Item, *LineError
 	return item, nil
 }
 
+// refuseStream is the fault of a body that asks for its answer bit by bit: nobody here would put that together, and what was billed
+// would count as no answer. A nil body is that of Options.IDsOnly.
+func refuseStream(body json.RawMessage) *LineError {
+	if body == nil {
+		return nil
+	}
+	for name, value := range members(body) {
+		if name != "stream" || string(value) == "false" || string(value) == "null" {
+			continue
+		}
+		e := fault(ErrField, "body.stream", "", "body.stream is %s; allowed: false, or leave it out: answers are read whole", shorten(string(value)))
+		e.Allowed = []string{"false"}
+		return e
+	}
+	return nil
+}
+
 // appendString appends s as a JSON string. json.Marshal would write <, > and & as escapes, which triples the size of
 // HTML and makes it unreadable. Bytes that are no UTF-8 become U+FFFD, itself and not its escape, so that a line read and
 // written again is the same.

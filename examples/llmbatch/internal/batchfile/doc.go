@@ -20,7 +20,8 @@
 //	Why?                                                                             plain text
 //
 // A line without custom_id gets its line number for an id: "line-17". Blank lines are skipped; a byte order mark and CRLF are
-// tolerated. A name that ends in ".gz" is gzip, in and out; "-" is standard input or output.
+// tolerated. A name that ends in ".gz" is gzip, in and out; "-" is standard input or output. A body that asks for a stream is
+// refused: answers are read whole.
 //
 // # Concurrency
 //

@@ -24,7 +24,7 @@ var (
 	ErrMethod = errors.New("batchfile: unsupported method")
 	// ErrURL is a Batch line whose url is missing or not one that llmbatch can call.
 	ErrURL = errors.New("batchfile: unsupported url")
-	// ErrField is a field that is missing, there twice, of the wrong type, or out of place.
+	// ErrField is a field that is missing, there twice, of the wrong type, out of place, or has a value that nobody here can serve.
 	ErrField = errors.New("batchfile: bad field")
 	// ErrNoModel is an item that names no model where Options.Model names none either.
 	ErrNoModel = errors.New("batchfile: no model")

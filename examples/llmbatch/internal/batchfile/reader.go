@@ -141,6 +141,7 @@ func (r *Reader) item(line []byte, n int) (item Item, bad *LineError) {
 	}
 	if bad == nil {
 		r.setMembers(&item)
+		bad = refuseStream(item.Body)
 	}
 	if bad != nil || r.ids == nil {
 		return item, bad

@@ -2,6 +2,7 @@ package batchfile
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,17 @@ func TestReadSet(t *testing.T) {
 		item, err := NewReader(strings.NewReader(line), "x", opt).Next()
 		if err != nil || item.Model != "n" || !strings.Contains(string(item.Body), `"top_p":1`) || !strings.Contains(string(item.Body), `"model":"n"`) {
 			t.Errorf("%s: %+v %s %v", line, item, item.Body, err)
+		}
+	}
+}
+
+// A body that asks for a stream is none that can be sent; -set can take that back.
+func TestReadSetStream(t *testing.T) {
+	line := `{"model":"m","messages":[],"stream":true}`
+	for value, want := range map[string]error{"false": nil, "null": nil, "true": ErrField} {
+		opt := Options{Set: []Member{{"stream", json.RawMessage(value)}}}
+		if item, err := NewReader(strings.NewReader(line), "x", opt).Next(); !errors.Is(err, want) || err == nil && len(item.Body) == 0 {
+			t.Errorf("%s: %s, %v; want %v", value, item.Body, err, want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/toller-go/toller/dispatcher"
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
+	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
 )
@@ -109,18 +110,17 @@ func (b *batch) enqueue(item batchfile.Item) {
 
 // bind hands the prompts of a model to keys that have room, and returns how many are left.
 func (b *batch) bind(ctx context.Context, model string) int {
-	queue := b.queues[model]
-	for len(queue) > 0 && len(b.flights) < mostUnder && !b.halt.isAsked() {
-		if queue[0].expired {
-			b.settle(queue[0], chat.Answer{}, errDeadline)
-			queue = queue[1:]
+	for len(b.queues[model]) > 0 && len(b.flights) < mostUnder && !b.halt.isAsked() {
+		f := b.queues[model][0]
+		if f.expired {
+			b.dequeue(model)
+			b.settle(f, chat.Answer{}, errDeadline) // and another that waits for the same answer may join the queue
 			continue
 		}
 		l := b.ring.pick(model)
 		if l == nil {
 			break
 		}
-		f := queue[0]
 		f.lane = l
 		if err := b.submit(ctx, f); err != nil {
 			if !b.halt.isAsked() { // it costs more than a budget ever had
@@ -129,15 +129,20 @@ func (b *batch) bind(ctx context.Context, model string) int {
 			break
 		}
 		b.flights[f] = true
-		queue[0] = nil
-		queue = queue[1:]
+		b.dequeue(model)
 	}
-	if len(queue) == 0 {
+	return len(b.queues[model])
+}
+
+// dequeue takes out the prompt of a model that is first in line.
+func (b *batch) dequeue(model string) {
+	queue := b.queues[model]
+	queue[0] = nil
+	if queue = queue[1:]; len(queue) == 0 {
 		delete(b.queues, model)
-	} else {
-		b.queues[model] = queue
+		return
 	}
-	return len(queue)
+	b.queues[model] = queue
 }
 
 // brokeBy says that a budget is used up, of which so much is left, and what to do.
@@ -319,7 +324,8 @@ func (b *batch) again(f *flight, err error) bool {
 	if err == nil || b.halt.isAsked() || f.expired {
 		return false
 	}
-	return errors.Is(err, errRecalled) || f.state.Load() == recalled || isOfKey(err)
+	taken := f.state.Load() == recalled && errors.Is(err, job.ErrCanceled) // or it had ended already when it was recalled
+	return taken || errors.Is(err, errRecalled) || isOfKey(err)
 }
 
 // isOfKey reports whether an attempt failed because of its key: no other prompt would fare better with it.

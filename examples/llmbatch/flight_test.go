@@ -8,9 +8,9 @@ import (
 )
 
 // newFlight is the first prompt of a run whose loop is the test's, bound to a key.
-func newFlight(t *testing.T, r *batchRun) (*batch, *flight) {
+func newFlight(t *testing.T, r *batchRun, flags ...string) (*batch, *flight) {
 	t.Helper()
-	s, err := parseFlags(r.args())
+	s, err := parseFlags(r.args(flags...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,5 +87,56 @@ func TestRecordedInFlight(t *testing.T) {
 		if got := b.rec.status(0).State; (got == journal.Done) == givenUp || f.settled == givenUp {
 			t.Errorf("given up: %v; it is on record as %v, settled: %v", givenUp, got, f.settled)
 		}
+	}
+}
+
+// What has failed for good before it was recalled stays failed: its attempts are used up, and may have been billed.
+func TestRecallTooLate(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool {
+		return refuse(w, http.StatusInternalServerError, "server_error", "no")
+	})
+	b, f := newFlight(t, newRun(t, api.baseURL(), 1), "-max-attempts", "1")
+	if b.bind(t.Context(), f.item.Model) != 0 {
+		t.Fatal("not bound")
+	}
+	b.take(<-b.events) // begun
+	ended := <-b.events
+	if ended.ended != f || ended.err == nil {
+		t.Fatalf("%+v", ended)
+	}
+	if !f.recall() {
+		t.Fatal("it is not resting")
+	}
+	f.future.Cancel()
+	b.take(ended)
+	if got := b.rec.status(0).State; got != journal.Failed || b.unbound() > 0 {
+		t.Errorf("on record as %v, and %d are to be sent again", got, b.unbound())
+	}
+}
+
+// A prompt that is given up while it is bound to no key may hand its place to another: that one is not lost.
+func TestExpiredLeader(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 0)
+	r.write(t, batchLine("first", "same")+batchLine("second", "same")+batchLine("third", "another"))
+	b, first := newFlight(t, r, "-dedupe", "always", "-deadline", "1m")
+	b.repeated(first.item)
+	second, ok := b.next()
+	if !ok || !b.repeated(second) {
+		t.Fatal("the second does not wait for the first")
+	}
+	third, _ := b.next()
+	b.enqueue(third)
+	first.expired = true
+	b.bind(t.Context(), first.item.Model)
+	bound := make(map[string]bool)
+	for f := range b.flights {
+		bound[f.item.ID] = true
+	}
+	if len(bound) != 2 || !bound["second"] || !bound["third"] || b.unbound() > 0 {
+		t.Errorf("bound are %v; %d are not", bound, b.unbound())
+	}
+	for len(b.flights) > 0 {
+		b.take(<-b.events)
 	}
 }

@@ -149,3 +149,32 @@ func TestDedupeFailure(t *testing.T) {
 	api.mustHit(t, 2, 2)
 	mustSum(t, r.stdout.String(), map[string]int64{"answered": 4, "failed for good": 1, "requests": 2})
 }
+
+// Nor is an answer that -strict counts as failed: -retry-failed would repair only the one that asked for it.
+func TestDedupeFlaw(t *testing.T) {
+	const answer = `{"choices":[{"message":{"content":"x"},"finish_reason":%q}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`
+	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+		finish := "stop"
+		if n <= 2 {
+			finish = "length"
+		}
+		_, _ = fmt.Fprintf(w, answer, finish)
+		return true
+	})
+	r := newRun(t, api.baseURL(), 0)
+	var lines strings.Builder
+	for n := range 5 {
+		r.add(&lines, fmt.Sprintf("id-%d", n), "the same")
+	}
+	r.write(t, lines.String())
+	r.run(t, exitSomeFailed, "-dedupe", "always", "-strict", "-max-in-flight", "1")
+	api.mustHit(t, 3, 3)
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": 3, "failed for good": 2})
+	r.again(t, exitDone, "-dedupe", "always", "-strict", "-retry-failed")
+	for id, record := range r.records(t) {
+		if record.Response == nil || !strings.Contains(string(record.Response.Body), `"stop"`) {
+			t.Errorf("%s: %+v", id, record.Response)
+		}
+	}
+	r.verify(t, 0)
+}

@@ -271,9 +271,13 @@ func (b *batch) settle(f *flight, answer chat.Answer, err error) {
 
 // record writes the line of a prompt, and those of others that wait for the same answer.
 func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
-	record := recordOf(item, answer, err)
-	if b.finish(item, record, b.flaw(answer, err), err) {
-		b.led(item, &record)
+	record, flaw := recordOf(item, answer, err), b.flaw(answer, err)
+	shared := &record
+	if flaw != "" {
+		shared = nil // it counts as failed, and a failure is not shared
+	}
+	if b.finish(item, record, flaw, err) {
+		b.led(item, shared)
 	}
 }
 

@@ -295,11 +295,14 @@ func (s *settings) check(given map[string]bool) error {
 	return errors.Join(f...)
 }
 
+// journalSuffix is what the name of a journal has more than that of its output, unless -journal names another.
+const journalSuffix = ".journal"
+
 // checkResume reports all that is wrong with the flags about the journal, and fills in where that is.
 func (s *settings) checkResume(inFlight string) error {
 	var f faults
 	if s.journal == "" && s.out != "-" && s.out != "" {
-		s.journal = s.out + ".journal"
+		s.journal = s.out + journalSuffix
 	}
 	f.note(s.journal == "" && s.out == "-", "journal", "missing", "with -o -, the name of a file that says how far the run has come")
 	f.note(s.journal != "" && (s.journal == s.out || s.journal == s.in), "journal", fmt.Sprintf("%q", s.journal), "another file than those of -i and -o")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -29,8 +28,12 @@ func openRecorder(s *settings) (*recorder, error) {
 	if s.journal == "" {
 		return nil, nil
 	}
+	if err := s.claimNew(); err != nil {
+		return nil, err
+	}
 	r := &recorder{}
 	opt := s.journalOptions()
+	opt.Meta = s.belonging()
 	opt.Replay = func(record journal.Record) error {
 		r.resets = r.resets || record.Kind == journal.KindReset
 		return nil
@@ -43,7 +46,7 @@ func openRecorder(s *settings) (*recorder, error) {
 		return nil, err
 	}
 	r.resumes, r.found = !r.Report().Created, r.Counts()
-	if err := r.claim(s.out); err != nil {
+	if err := r.claim(s); err != nil {
 		r.abandon()
 		return nil, err
 	}
@@ -54,21 +57,6 @@ func openRecorder(s *settings) (*recorder, error) {
 func (s *settings) journalOptions() journal.Options {
 	how := map[string]journal.Sync{"always": journal.Always, "interval": journal.Interval, "off": journal.Off}
 	return journal.Options{Sync: how[s.sync], Every: time.Second}
-}
-
-// claim refuses an output that exists and is not this journal's.
-func (r *recorder) claim(out string) error {
-	if r.resumes || out == "-" {
-		return nil
-	}
-	switch _, err := os.Stat(out); {
-	case err == nil:
-		return &batchfile.ExistsError{Path: out}
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	default:
-		return err
-	}
 }
 
 // abandon closes the journal of a run that does not begin. One that has just been made goes.

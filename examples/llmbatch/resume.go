@@ -82,6 +82,9 @@ func (b *batch) restore() error {
 	if err := b.rec.lines(!b.retryFailed, b.put); err != nil {
 		return err
 	}
+	if err := b.rec.own(&b.settings); err != nil {
+		return err
+	}
 	if err := b.out.Publish(); err != nil {
 		return err
 	}

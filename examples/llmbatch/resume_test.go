@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -236,5 +237,87 @@ func TestOneProcessAnOutput(t *testing.T) {
 	api.mustHit(t, 0, 0)
 	if _, err := os.Stat(r.out); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is an output: %v", err)
+	}
+}
+
+// A journal belongs to one output. Another one that exists is not touched, be it given with that journal; one that does not exist yet
+// takes its place, and the two can be moved together.
+func TestJournalOfOneOutput(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	first, dir := r.out, t.TempDir()
+	journal := []string{"-journal", filepath.Join(dir, "j")}
+	precious := filepath.Join(dir, "precious.jsonl")
+	if err := os.WriteFile(precious, []byte("paid for\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.run(t, exitDone, journal...)
+	refused := func(out string) {
+		t.Helper()
+		before, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.again(t, exitUsage, append(journal, "-o", out)...)
+		for _, words := range []string{out + " exists already", "is not the output of " + journal[1], "another output with -o"} {
+			if !strings.Contains(r.stderr.String(), words) {
+				t.Errorf("%q is not said:\n%s", words, r.stderr)
+			}
+		}
+		if after, err := os.ReadFile(out); err != nil || string(after) != string(before) {
+			t.Errorf("it holds %q now, %v", after, err)
+		}
+	}
+	refused(precious)
+	r.again(t, exitDone, journal...)
+
+	r.out = filepath.Join(dir, "new.jsonl")
+	for range 2 {
+		r.again(t, exitDone, journal...)
+		r.verify(t, 0)
+	}
+	refused(first)
+	r.again(t, exitDone, append(journal, "-o", "-")...)
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(moved)
+	r.out, journal[1] = "new.jsonl", "j"
+	r.again(t, exitDone, journal...)
+	r.verify(t, 0)
+	refused("precious.jsonl")
+	api.mustHit(t, 3, 3)
+}
+
+// A journal whose answers went to standard output owns no file, whatever its name, until it is given one that does not exist.
+func TestJournalOfStdout(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	r.run(t, exitDone, "-o", "-", "-journal", r.out+".journal")
+	if err := os.WriteFile(r.out, []byte("paid for\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.again(t, exitUsage)
+	if words := "which is standard output"; !strings.Contains(r.stderr.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stderr)
+	}
+	if err := os.Remove(r.out); err != nil {
+		t.Fatal(err)
+	}
+	r.again(t, exitDone)
+	r.verify(t, 0)
+	api.mustHit(t, 3, 3)
+}
+
+// An output that exists without a journal is refused before one is made: a kill in between would leave one that claims it.
+func TestOutputBeforeJournal(t *testing.T) {
+	r := newRun(t, "http://nobody/v1", 1)
+	if err := errors.Join(os.WriteFile(r.out, []byte("paid for\n"), 0o600), os.Mkdir(r.out+".journal.lock", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	r.run(t, exitUsage)
+	if words := "exists already"; !strings.Contains(r.stderr.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stderr)
 	}
 }

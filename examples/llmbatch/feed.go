@@ -103,7 +103,7 @@ func (b *batch) feed(ctx context.Context) {
 
 // enqueue puts a prompt into line, not yet bound to a key.
 func (b *batch) enqueue(item batchfile.Item) {
-	f := &flight{item: item, says: api.ReadRequest(api.Choices, item.Body)}
+	f := &flight{item: item, says: api.ReadRequest(api.Choices, item.Body), ambiguous: b.wasted(&item)}
 	f.says.Model = item.Model
 	b.queues[item.Model] = append(b.queues[item.Model], f)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,12 +39,15 @@ type flight struct {
 	expired bool        // it has passed
 
 	// Of the attempt that runs; attempts don't overlap, and a job does not overlap the next.
-	ambiguous int // attempts so far that -retry-ambiguous bounds: they may have been billed, or have been, for a useless answer
+	ambiguous int // attempts so far, those of earlier runs included, that may have been billed for nothing: see mayBeWasted
 	failed    int // attempts so far that count against -max-attempts
 	tries     int // attempts so far; guarded by tally.mu
 
 	state    atomic.Int32  // resting, running or recalled
 	recorded chan struct{} // made by the attempt that has an answer; closed by the loop
+
+	mu   sync.Mutex // held while the end of an attempt, or of the flight, is recorded
+	over bool       // guarded by mu; the flight is settled: how its last attempt ends is not recorded any more
 }
 
 // The states of a flight.
@@ -78,11 +82,23 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 			return answer, nil // and goes on running for all who could recall it: what is answered is not taken back
 		}
 		defer f.state.Store(resting)
-		if err := b.rec.failed(&f.item, maybeBilled(err)); err != nil {
+		if err := b.recordFailure(ctx, f, err); err != nil {
 			return chat.Answer{}, b.unrecorded(err)
 		}
 		return answer, b.judge(f, err)
 	}
+}
+
+// recordFailure records that an attempt has had no answer. One that was given up, because the run ends or the prompt's time is up, stays
+// on record as under way if it may have been billed: that is what is known of it, and -in-flight decides what a resume does.
+func (b *batch) recordFailure(ctx context.Context, f *flight, err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	wasted := mayBeWasted(err)
+	if f.over || wasted && errors.Is(ctx.Err(), context.Canceled) {
+		return nil
+	}
+	return b.rec.failed(&f.item, wasted)
 }
 
 // awaitRecord has an answer recorded, and returns when it is, or when the run is over. Until then the attempt is in flight: a crash can
@@ -125,6 +141,14 @@ func maybeBilled(err error) bool {
 	return !errors.As(err, &refused) || refused.Billed == api.BilledMaybe
 }
 
+// mayBeWasted reports whether an attempt that failed may have been billed, or has been, like one whose connection broke or one that was
+// answered with nothing of use: -retry-ambiguous bounds how many others follow. An error of the server may have been billed as well, but is
+// not as a rule, and in an outage there are many.
+func mayBeWasted(err error) bool {
+	var refused *api.Error
+	return !errors.As(err, &refused) || refused.Class == api.Ambiguous || refused.Class == api.BadAnswer
+}
+
 // judge says what the error of an attempt means to the prompt and its key.
 func (b *batch) judge(f *flight, err error) error {
 	var refused *api.Error
@@ -138,15 +162,15 @@ func (b *batch) judge(f *flight, err error) error {
 		}
 		return err
 	case api.Throttled:
-	case api.Ambiguous, api.BadAnswer:
+	default:
 		f.failed++
+	}
+	if mayBeWasted(err) {
 		if f.ambiguous++; f.ambiguous > b.retryAmbiguous && refused.Retry {
 			m := refused.Meaning
 			m.Retry = false
 			return m.Mark(refused)
 		}
-	default:
-		f.failed++
 	}
 	if b.tally.unreachable() {
 		b.stop(exitPaused, b.baseURL+" has never been reached: "+err.Error())

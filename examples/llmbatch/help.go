@@ -67,7 +67,8 @@ var topics = []struct{ name, text string }{
   -max-in-flight N      requests at once, of all keys (64)
 `}, {"retries", `trying again
   -max-attempts N       executions of one prompt, throttles not counted (6)
-  -retry-ambiguous N    of them, after ones that may have been billed (2)
+  -retry-ambiguous N    of them, after ones that may have been billed for
+                        nothing, in earlier runs as well (2)
   -max-throttle-wait D  that a prompt may wait for throttles, in all (15m)
   -timeout D            of one attempt (2m)
   -connect-timeout D    of making a connection (10s)
@@ -83,8 +84,8 @@ var topics = []struct{ name, text string }{
   -journal FILE         says how far the run has come (OUT.journal)
   -sync WHEN            forces it to the disk, against power cuts: always,
                         interval (of 1 s), off (interval)
-  -in-flight HOW        what a crash has cut off, and may be billed: retry, fail
-                        (retry)
+  -in-flight HOW        what a crash, or a second Ctrl-C, has cut off, and may
+                        be billed: retry, fail (retry)
   -retry-failed         sends again what has failed for good
   -allow-changed        runs lines that have changed, instead of refusing
 `}, {"output", `what comes of it

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/toller-go/toller/job/journal"
 )
 
 // held is an API that keeps requests waiting until release is closed, or until the client has gone.
@@ -112,6 +115,31 @@ func TestInterruptTwice(t *testing.T) {
 	if words := "interrupted, 12 of 12 prompts are left"; !strings.Contains(r.stderr.String(), words) {
 		t.Errorf("%q is not said:\n%s", words, r.stderr)
 	}
+
+	// They may have been billed, and are on record as that: not sent again if that is not wanted.
+	close(api.release)
+	r.again(t, exitSomeFailed, "-in-flight", "fail")
+	api.mustHit(t, prompts, prompts)
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": prompts - inFlight, "failed for good": inFlight})
+	if words := fmt.Sprintf("%d were under way when it was cut off", inFlight); !strings.Contains(r.stderr.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stderr)
+	}
+	r.mustHaveBeen(t, journal.Counts{Done: prompts - inFlight, Failed: inFlight, Starts: prompts, Ambiguous: inFlight})
+	r.verify(t, 0)
+}
+
+// What the end of the drain cuts off is on record as under way, too.
+func TestDrainEnds(t *testing.T) {
+	r := newRun(t, "http://silent/v1", 3)
+	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or it would not hear that the client has gone
+		<-r.Context().Done()
+	})
+	code, _, _ := r.inBubble(t, func() http.Handler { return silent }, r.args("-run-deadline", "1s", "-max-in-flight", "2", "-timeout", "1h"))
+	if code != exitPaused {
+		t.Errorf("exit code %d\n%s", code, r.stderr)
+	}
+	r.mustHaveBeen(t, journal.Counts{InFlight: 2, Starts: 2})
 }
 
 // A signal that comes when all is under way already takes nothing away: the run is done, not interrupted.

@@ -186,4 +186,8 @@ func TestDeadline(t *testing.T) {
 		}
 	}
 	mustSum(t, r.stdout.String(), map[string]int64{"answered": 2, "failed for good": 2})
+	hits := api.hits.Load()
+	r.again(t, exitSomeFailed, "-deadline", "300ms") // they stay failed
+	api.mustHit(t, hits, hits)
+	r.verify(t, 0)
 }

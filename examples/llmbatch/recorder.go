@@ -86,15 +86,16 @@ func (r *recorder) begin(item *batchfile.Item) error {
 	return r.Start(item.Index, item.Hash, nil)
 }
 
-// failed records that an attempt has had no answer, and whether it may have been billed.
-func (r *recorder) failed(item *batchfile.Item, maybeBilled bool) error {
+// failed records that an attempt has had no answer, and whether it may have been billed for nothing.
+func (r *recorder) failed(item *batchfile.Item, wasted bool) error {
 	if r == nil {
 		return nil
 	}
-	return r.Append(journal.Entry{Kind: journal.KindRetry, Item: item.Index, Ambiguous: maybeBilled})
+	return r.Append(journal.Entry{Kind: journal.KindRetry, Item: item.Index, Ambiguous: wasted})
 }
 
-// end records what became of a prompt, by its line of the output. To have failed for good is no final word: see -retry-failed.
+// end records what became of a prompt, by its line of the output. To have failed for good is no final word: see -retry-failed. An attempt
+// that is on record as under way by then, without an answer, was cut off, and may have been billed.
 func (r *recorder) end(item *batchfile.Item, line []byte, answered bool) error {
 	if r == nil {
 		return nil
@@ -103,7 +104,7 @@ func (r *recorder) end(item *batchfile.Item, line []byte, answered bool) error {
 	if answered {
 		kind = journal.KindDone
 	}
-	return r.Append(journal.Entry{Kind: kind, Item: item.Index, Hash: item.Hash, Data: bytes.TrimSuffix(line, []byte("\n"))})
+	return r.Append(journal.Entry{Kind: kind, Item: item.Index, Hash: item.Hash, Ambiguous: !answered, Data: bytes.TrimSuffix(line, []byte("\n"))})
 }
 
 // lines calls write with the line, which is valid during that call, of each prompt that is on record as answered or, if so wished, as failed for good, in the order in

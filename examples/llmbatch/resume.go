@@ -99,26 +99,44 @@ func (b *batch) restore() error {
 // settled reports whether a prompt that has been read needs no answer any more: because it has one, or has failed for good, or may
 // have been billed and is not to be sent again.
 func (b *batch) settled(item *batchfile.Item) bool {
-	switch b.rec.status(item.Index).State {
-	case journal.Done:
+	switch s := b.rec.status(item.Index); {
+	case s.State == journal.Done:
 		return true
-	case journal.Failed:
+	case s.State == journal.Failed:
 		return !b.retryFailed
-	case journal.InFlight:
-		if !b.failInFlight {
-			return false
-		}
-		b.finish(*item, batchfile.Record{CustomID: item.ID, Error: &batchfile.Failure{
-			Code: "maybe_billed", Message: errCutOff.Error(),
-		}}, "", errCutOff)
-		return true
+	case s.State == journal.InFlight && b.failInFlight:
+		return b.giveUp(item, errCutOff)
+	case s.State == journal.Pending && s.Ambiguous > b.retryAmbiguous && !b.retryFailed:
+		return b.giveUp(item, errWasted)
 	default:
 		return false
 	}
 }
 
-// errCutOff is why a prompt has failed that was under way when an earlier run was cut off.
-var errCutOff = errors.New("it was under way when an earlier run was cut off, and may have been billed")
+// Why a prompt fails without being sent.
+var (
+	errCutOff = errors.New("it was under way when an earlier run was cut off, and may have been billed")
+	errWasted = errors.New("it may have been billed in earlier runs more often than -retry-ambiguous has it tried again")
+)
+
+// giveUp has a prompt fail that may have been billed and is not to be sent again. It returns true.
+func (b *batch) giveUp(item *batchfile.Item, why error) bool {
+	b.finish(*item, batchfile.Record{CustomID: item.ID, Error: &batchfile.Failure{Code: "maybe_billed", Message: why.Error()}}, "", why)
+	return true
+}
+
+// wasted is how many attempts of earlier runs at a prompt may have been billed for nothing, the one included that was cut off. They count
+// against -retry-ambiguous, unless the prompt has failed for good since and -retry-failed gives it another chance.
+func (b *batch) wasted(item *batchfile.Item) int {
+	switch s := b.rec.status(item.Index); s.State {
+	case journal.Pending:
+		return s.Ambiguous
+	case journal.InFlight:
+		return s.Ambiguous + 1
+	default:
+		return 0
+	}
+}
 
 // before says what was found of earlier runs; empty if there was none.
 func (b *batch) before() string {

@@ -205,7 +205,71 @@ func TestInFlightAtACrash(t *testing.T) {
 			t.Errorf("%+v", record)
 		}
 		api.mustHit(t, int64(3-code/2), int64(3-code/2)) // exit code 2: one was given up
+		r.mustHaveBeen(t, journal.Counts{Done: 3 - code/2, Failed: code / 2, Starts: int64(4 - code/2), Ambiguous: 1})
 	}
+}
+
+// mustHaveBeen compares what is on record of a run with what ought to be.
+func (r *batchRun) mustHaveBeen(t *testing.T, want journal.Counts) {
+	t.Helper()
+	j, err := journal.Open(r.out+".journal", journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := j.Counts(); got != want {
+		t.Errorf("on record: %+v, want %+v", got, want)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What may have been billed in earlier runs counts against -retry-ambiguous, too: a resume grants no more of that.
+func TestAmbiguousInEarlierRuns(t *testing.T) {
+	for _, test := range []struct {
+		before int // attempts of an earlier run that may have been billed
+		flags  []string
+		sent   int64
+		code   string
+	}{
+		{0, nil, 3, "ambiguous"},
+		{1, nil, 2, "ambiguous"},
+		{2, nil, 1, "ambiguous"},
+		{3, nil, 0, "maybe_billed"},
+		{2, []string{"-retry-ambiguous", "0"}, 0, "maybe_billed"},
+		{3, []string{"-retry-failed"}, 1, "ambiguous"},
+	} {
+		api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool { return hangUp(w) })
+		r := newRun(t, api.baseURL(), 1)
+		j, err := journal.Open(r.out+".journal", journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range test.before {
+			err = errors.Join(err, j.Start(0, 0, nil), j.Append(journal.Entry{Kind: journal.KindRetry, Ambiguous: true}))
+		}
+		if err = errors.Join(err, j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r.run(t, exitSomeFailed, test.flags...)
+		api.mustHit(t, test.sent, test.sent)
+		if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != test.code {
+			t.Errorf("%+v: %+v", test, record.Error)
+		}
+		r.mustHaveBeen(t, journal.Counts{Failed: 1, Starts: int64(test.before) + test.sent, Ambiguous: int64(test.before) + test.sent})
+	}
+}
+
+// A server's error is none of these, as a rule: it is not billed, and no reason to give a prompt up.
+func TestServerErrorsInEarlierRuns(t *testing.T) {
+	down := true
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool {
+		return down && refuse(w, http.StatusInternalServerError, "server_error", "no")
+	})
+	r := newRun(t, api.baseURL(), 1)
+	r.run(t, exitPaused, "-run-deadline", "100ms", "-retry-ambiguous", "0", "-max-attempts", "1000")
+	down = false
+	r.again(t, exitDone, "-retry-ambiguous", "0", "-in-flight", "fail")
 }
 
 // A second process at the same output is refused, and so are files that are in each other's way.

@@ -259,6 +259,9 @@ func (b *batch) stop(code int, why string) {
 
 // settle records what became of one prompt. This is the end of its way.
 func (b *batch) settle(f *flight, answer chat.Answer, err error) {
+	f.mu.Lock()
+	f.over = true
+	f.mu.Unlock()
 	if f.expired && errors.Is(err, job.ErrCanceled) {
 		err = errDeadline
 	}

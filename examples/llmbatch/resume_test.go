@@ -385,3 +385,21 @@ func TestOutputBeforeJournal(t *testing.T) {
 		t.Errorf("%q is not said:\n%s", words, r.stderr)
 	}
 }
+
+// Input that can be read only once is there for a resume, too, which reads it twice.
+func TestResumeStdin(t *testing.T) {
+	p := &pausing{answered: make(map[string]int)}
+	api := serve(t, p.judge)
+	r := newRun(t, api.baseURL(), 5)
+	text, err := os.ReadFile(r.in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{exitPaused, exitDone} {
+		p.pay(3)
+		r.stdin = strings.NewReader(string(text))
+		r.again(t, code, "-i", "-", "-max-in-flight", "1")
+	}
+	api.mustHit(t, 6, 6)
+	r.verify(t, 0)
+}

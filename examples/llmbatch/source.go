@@ -82,21 +82,22 @@ func closeTemp(f *os.File) {
 	_ = os.Remove(f.Name())
 }
 
-// open begins to read from the start. A second reader ends the first.
+// open begins to read from the start. A second reader leaves the first alone: a resume compares its input before it goes on with it.
 func (src *source) open(dups bool) (*batchfile.Reader, error) {
 	opt := src.opt
 	opt.SkipDuplicates = dups
 	if src.spool == nil {
 		return batchfile.Open(src.path, opt)
 	}
-	if _, err := src.spool.Seek(0, io.SeekStart); err != nil {
+	info, err := src.spool.Stat()
+	if err != nil {
 		return nil, err
 	}
 	name := src.path
 	if name == "-" {
 		name = "stdin"
 	}
-	return batchfile.NewReader(src.spool, name, opt), nil
+	return batchfile.NewReader(io.NewSectionReader(src.spool, 0, info.Size()), name, opt), nil
 }
 
 func (src *source) check() (batchfile.Summary, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
@@ -24,6 +25,14 @@ type repeats struct {
 	waiting  int                         // of those
 	file     *os.File                    // nil until something is answered
 	size     int64
+
+	before []answeredBefore // by item, while a resume makes the output anew; nil after that
+}
+
+// answeredBefore is a prompt that an earlier run has answered.
+type answeredBefore struct {
+	item   int
+	digest digest
 }
 
 // digest identifies a request.
@@ -54,16 +63,51 @@ func cold(item *batchfile.Item) bool {
 // full reports whether no more should be read for now.
 func (r *repeats) full() bool { return r != nil && r.waiting >= mostFollowers }
 
+// note notes that an earlier run has answered a prompt. Prompts are noted in the order of the input.
+func (r *repeats) note(item *batchfile.Item) {
+	if d, shares := r.shares(item); shares {
+		r.before = append(r.before, answeredBefore{item.Index, d})
+	}
+}
+
+// adopt keeps the line of a prompt that was noted, unless there is one like it.
+func (r *repeats) adopt(item int, line []byte) error {
+	if r == nil {
+		return nil
+	}
+	n, noted := slices.BinarySearchFunc(r.before, item, func(a answeredBefore, item int) int { return a.item - item })
+	if !noted {
+		return nil
+	}
+	d := r.before[n].digest
+	if _, there := r.answered[d]; there {
+		return nil
+	}
+	return r.keepLine(d, append(make([]byte, 4, 4+len(line)), line...))
+}
+
+// adopted forgets what was noted.
+func (r *repeats) adopted() {
+	if r != nil {
+		r.before = nil
+	}
+}
+
 // keep stores an answer, as a line of the output.
-func (r *repeats) keep(d digest, record batchfile.Record) (err error) {
+func (r *repeats) keep(d digest, record batchfile.Record) error {
+	line, err := batchfile.AppendRecord(make([]byte, 4), record)
+	if err != nil {
+		return err
+	}
+	return r.keepLine(d, line)
+}
+
+// keepLine stores a line of the output. In front of it are four bytes for its length.
+func (r *repeats) keepLine(d digest, line []byte) (err error) {
 	if r.file == nil {
 		if r.file, err = tempFile(); err != nil {
 			return err
 		}
-	}
-	line, err := batchfile.AppendRecord(make([]byte, 4), record)
-	if err != nil {
-		return err
 	}
 	binary.LittleEndian.PutUint32(line, uint32(len(line)-4))
 	if _, err := r.file.WriteAt(line, r.size); err != nil {

@@ -14,7 +14,8 @@ func hashOf(item *batchfile.Item) uint64 {
 	return journal.Hash([]byte(item.ID), []byte{0}, []byte(item.URL), []byte{0}, item.Body)
 }
 
-// compareInput compares the input with what is on record of it. What has changed is refused, or taken back so that it is run anew.
+// compareInput compares the input with what is on record of it. What has changed is refused, or taken back so that it is run anew. What
+// is answered already is noted for prompts that are the same.
 func (b *batch) compareInput() error {
 	if b.rec == nil || !b.rec.resumes {
 		return nil
@@ -34,10 +35,13 @@ func (b *batch) compareInput() error {
 		if err != nil {
 			return err
 		}
-		if b.rec.status(n).Changed(hashOf(&item)) {
+		switch status := b.rec.status(n); {
+		case status.Changed(hashOf(&item)):
 			if changed = append(changed, n); first == "" {
 				first = fmt.Sprintf("line %d (%s)", item.Line, item.ID)
 			}
+		case status.State == journal.Done:
+			b.repeats.note(&item)
 		}
 	}
 	for n := range b.rec.All() {
@@ -79,9 +83,13 @@ func (b *batch) restore() error {
 	if b.rec == nil || !b.rec.resumes {
 		return nil
 	}
-	if err := b.rec.lines(!b.retryFailed, b.put); err != nil {
+	err := b.rec.lines(!b.retryFailed, func(item int, line []byte) error {
+		return errors.Join(b.put(item, line), b.repeats.adopt(item, line))
+	})
+	if err != nil {
 		return err
 	}
+	b.repeats.adopted()
 	if err := b.rec.own(&b.settings); err != nil {
 		return err
 	}

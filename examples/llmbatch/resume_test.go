@@ -386,6 +386,35 @@ func TestOutputBeforeJournal(t *testing.T) {
 	}
 }
 
+// What earlier runs have answered is shared with prompts that are the same, wherever these stand in the input.
+func TestDedupeOverRuns(t *testing.T) {
+	bad := true
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, prompt string) bool {
+		return bad && prompt == "bad at first" && refuse(w, 400, "invalid_value", "no")
+	})
+	r := newRun(t, api.baseURL(), 0)
+	var lines strings.Builder
+	for n, prompt := range []string{"bad at first", "same", "another"} {
+		r.add(&lines, fmt.Sprintf("id-%d", n), prompt)
+	}
+	r.write(t, lines.String())
+	r.run(t, exitSomeFailed, "-dedupe", "always")
+	api.mustHit(t, 3, 3)
+	bad = false
+	for n, prompt := range []string{"same", "new", "same", "bad at first", "new"} {
+		r.add(&lines, fmt.Sprintf("id-%d", 3+n), prompt)
+	}
+	r.write(t, lines.String())
+	r.again(t, exitSomeFailed, "-dedupe", "always") // the first is still failed
+	api.mustHit(t, 5, 5)                            // new, and what failed
+	r.again(t, exitDone, "-dedupe", "always", "-retry-failed")
+	api.mustHit(t, 5, 5)
+	r.verify(t, 0)
+	for id, record := range r.records(t) {
+		mustAnswer(t, record, r.prompts[id])
+	}
+}
+
 // Input that can be read only once is there for a resume, too, which reads it twice.
 func TestResumeStdin(t *testing.T) {
 	p := &pausing{answered: make(map[string]int)}

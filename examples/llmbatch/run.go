@@ -121,6 +121,7 @@ func open(s settings, src *source, con console) (*batch, error) {
 	if err := b.openRecords(); err != nil {
 		_ = d.Close(context.Background()) // it has no jobs
 		_ = read.Close()
+		b.repeats.close()
 		return nil, err
 	}
 	if text := b.before(); text != "" {
@@ -181,6 +182,7 @@ func (b *batch) discard() {
 	_ = b.d.Close(context.Background()) // it has no jobs
 	_ = b.read.Close()
 	b.src.close()
+	b.repeats.close()
 	b.client.Close()
 	if b.out.Close() == nil && b.settings.out != "-" && (b.rec == nil || !b.rec.resumes) {
 		_ = os.Remove(b.settings.out) // it holds nothing

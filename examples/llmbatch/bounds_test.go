@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -48,6 +49,30 @@ func TestMaxResponseBytes(t *testing.T) {
 	if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != "bad_answer" || !strings.Contains(record.Error.Message, "longer than 100 bytes") {
 		t.Errorf("%+v", record.Error)
 	}
+}
+
+// An answer whose line the journal cannot hold, here for its escapes, fails: the run goes on, and does not send it again and again.
+func TestLineTooLong(t *testing.T) {
+	page := bytes.Repeat([]byte{1}, 11<<20) // six bytes each in JSON, 66 MiB
+	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+		if n > 1 {
+			return false
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write(page)
+		return true
+	})
+	r := newRun(t, api.baseURL(), 2)
+	r.run(t, exitSomeFailed, "-max-in-flight", "1")
+	if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != "too_long" || !strings.Contains(record.Error.Message, "67108864 are the most") {
+		t.Errorf("%+v", record.Error)
+	}
+	if words := "1 × too_long, the first: "; !strings.Contains(r.stdout.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stdout)
+	}
+	r.again(t, exitSomeFailed)
+	api.mustHit(t, 2, 2)
+	r.verify(t, 0)
 }
 
 // What may have been billed is tried again -retry-ambiguous times, whatever -max-attempts allows.

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/url"
 	"os"
@@ -281,7 +280,7 @@ func (s *settings) check(given map[string]bool) error {
 	f.note(given["budget-usd"] && !(s.budgetUSD > 0 && s.budgetUSD <= 1e9), "budget-usd", s.budgetUSD, "US dollars, above 0 and at most 1e9")
 	f.note(given["budget-usd"] && !s.price.known, "budget-usd", s.budgetUSD, "only together with -price")
 	f.note(given["budget-tokens"] && !(s.budgetTokens >= 1 && s.budgetTokens <= 1e12), "budget-tokens", s.budgetTokens, "tokens, from 1 to 1e12")
-	f.note(s.maxResponse < 1 || s.maxResponse == math.MaxInt64, "max-response-bytes", s.maxResponse, "at least 1")
+	f.note(s.maxResponse < 1 || s.maxResponse > mostResponse, "max-response-bytes", s.maxResponse, fmt.Sprintf("from 1 to %d", mostResponse))
 	for _, choice := range []struct {
 		name, value string
 		of          []string

@@ -94,7 +94,7 @@ var topics = []struct{ name, text string }{
   -dedupe HOW           identical requests share an answer: always, auto (if
                         their temperature is 0), off (off)
   -strict               answers cut short or withheld count as failed
-  -max-response-bytes N of one answer (33554432)
+  -max-response-bytes N of one answer, up to 66060288 (33554432)
   -progress HOW         auto, plain, json or off (auto)
   -listen ADDR          a live page, JSON and Prometheus metrics (off)
 exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/job/journal"
 )
 
 // Whatever the order in which lines come, they are written in that of their places; and what is left when some never come, too.
@@ -177,4 +178,14 @@ func TestDedupeFlaw(t *testing.T) {
 		}
 	}
 	r.verify(t, 0)
+}
+
+// An answer fits into the line of one prompt, and not into that of another whose id is longer: that one fails.
+func TestSharedLineTooLong(t *testing.T) {
+	b, f := newFlight(t, newRun(t, "http://nobody/v1", 1), "-dedupe", "always")
+	long := batchfile.Record{Response: &batchfile.Response{StatusCode: 200, Body: bytes.Repeat([]byte("7"), journal.MaxData)}}
+	b.share(long, nil, f.item)
+	if got := b.rec.status(0).State; got != journal.Failed || b.halt.isAsked() || b.tally.now().Failed != 1 || b.tally.now().Shared != 0 {
+		t.Errorf("on record as %v; %+v", got, b.tally.now())
+	}
 }

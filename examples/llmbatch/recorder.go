@@ -107,6 +107,29 @@ func (r *recorder) end(item *batchfile.Item, line []byte, answered bool) error {
 	return r.Append(journal.Entry{Kind: kind, Item: item.Index, Hash: item.Hash, Ambiguous: !answered, Data: bytes.TrimSuffix(line, []byte("\n"))})
 }
 
+// errTooLong is why an answer counts as failed that the journal could not hold.
+var errTooLong = errors.New("the answer is too long for the journal")
+
+// mostResponse is the most that -max-response-bytes may be: a line of the journal holds that, and what belongs to it, unless ids are huge or
+// what came is no JSON and has to be escaped.
+const mostResponse = journal.MaxData - 1<<20
+
+// fitting returns a record that the journal can hold, with why there is no answer: a failure in place of one whose line would be too
+// long. Else that would end the run, and a resume would send the prompt again, and have it billed, each time.
+func fitting(record batchfile.Record, err error) (batchfile.Record, error) {
+	const escaped = 6 // what a byte may become
+	if record.Response == nil || escaped*(len(record.Response.Body)+len(record.CustomID)) < mostResponse {
+		return record, err
+	}
+	line, bad := batchfile.AppendRecord(nil, record)
+	size := len(line) - 1 // without its end
+	if bad != nil || size <= journal.MaxData {
+		return record, err
+	}
+	err = fmt.Errorf("%w: its line would have %d bytes, and %d are the most", errTooLong, size, journal.MaxData)
+	return batchfile.Record{CustomID: record.CustomID, Error: &batchfile.Failure{Code: "too_long", Message: err.Error()}}, err
+}
+
 // lines calls write with the line, which is valid during that call, of each prompt that is on record as answered or, if so wished, as failed for good, in the order in
 // which they became so.
 func (r *recorder) lines(failed bool, write func(item int, line []byte) error) error {

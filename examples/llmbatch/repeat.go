@@ -167,6 +167,10 @@ func (b *batch) share(record batchfile.Record, err error, item batchfile.Item) {
 		return
 	}
 	record.CustomID, record.ID = item.ID, ""
+	if record, err = fitting(record, nil); err != nil {
+		b.finish(item, record, "", err)
+		return
+	}
 	if b.write(&item, record, true) {
 		b.tally.shared(record)
 	}

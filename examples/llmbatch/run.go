@@ -276,7 +276,8 @@ func (b *batch) settle(f *flight, answer chat.Answer, err error) {
 
 // record writes the line of a prompt, and those of others that wait for the same answer.
 func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
-	record, flaw := recordOf(item, answer, err), b.flaw(answer, err)
+	record, err := fitting(recordOf(item, answer, err), err)
+	flaw := b.flaw(answer, err)
 	shared := &record
 	if flaw != "" {
 		shared = nil // it counts as failed, and a failure is not shared

@@ -22,7 +22,9 @@ const (
 const mills = 1000
 
 // budgets are the bounds on what the whole run may use. What a request may cost is taken out before it is sent, in the step that
-// admits it, and so the budget is not overshot however many are under way; what it did not cost comes back with its answer.
+// admits it; what it did not cost comes back with its answer. So a budget is not overshot, however many are under way, as far as that is
+// known beforehand: where bodies bound their answers, and what is estimated of prompts is not too low. Where they don't, the answers under
+// way can have more than was taken out for each (see [estimate]); what they had is taken out when they come, and nothing is sent after that.
 func (s *settings) budgets() []policy.Limit {
 	var limits []policy.Limit
 	add := func(name string, amount float64) {

@@ -80,6 +80,11 @@ var topics = []struct{ name, text string }{
   -price in=P,out=P[,cached=P]  in US dollars for a million tokens
   -budget-usd X         pause before more would be spent; needs -price
   -budget-tokens N      pause before more would be used; both are of this run
+Before a request is sent, what it may cost is set aside: its prompt by its
+length, and its answer by its max_tokens. For a body without, that is a guess
+(1024 tokens, later what nine of ten answers stay below), and the requests under
+way may overshoot the budget, together. To rule that out, bound the answers:
+"-set max_tokens=N", or "-set max_completion_tokens=N" where the API wants that.
 `}, {"resume", `going on: the same command again, after whatever ended the run
   -journal FILE         says how far the run has come (OUT.journal)
   -sync WHEN            forces it to the disk, against power cuts: always,

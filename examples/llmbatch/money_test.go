@@ -7,7 +7,9 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/toller-go/toller/examples/internal/fakellm"
 	"github.com/toller-go/toller/policy"
@@ -53,7 +55,7 @@ func TestParsePrice(t *testing.T) {
 	}
 }
 
-// A budget is never overshot, however many are under way, and most of it is used.
+// A budget is never overshot, however many are under way, where it is known what answers may have, and most of it is used.
 func TestBudgets(t *testing.T) {
 	const prompts, most = 60, 40 // tokens of an answer, at most
 	prices := price{known: true, in: 1, cached: 1, out: 10}
@@ -90,6 +92,34 @@ func TestBudgets(t *testing.T) {
 				t.Errorf("the cost is not said: %v\n%s", rows, r.stdout)
 			}
 		})
+	}
+}
+
+// Where bodies don't bound their answers, a budget can be overshot by those that are under way, but not by others; and -set bounds them.
+func TestBudgetUnbounded(t *testing.T) {
+	const answer, inFlight, budget = 5000, 4, 12_000
+	tests := []struct {
+		flags       []string
+		least, most int64 // requests
+	}{
+		{nil, inFlight, inFlight + 2}, // when the first answers have come, one or two more fit, by what is taken out for each
+		{[]string{"-set", fmt.Sprintf("max_tokens=%d", answer)}, 2, budget / answer},
+		{[]string{"-set", fmt.Sprintf("max_completion_tokens=%d", answer)}, 2, budget / answer},
+	}
+	for _, test := range tests {
+		var sent atomic.Int64
+		long := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			sent.Add(1)
+			_, _ = io.Copy(io.Discard, r.Body)
+			time.Sleep(time.Second) // so that as many are under way as may be
+			_, _ = fmt.Fprintf(w, `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":%d}}`, answer)
+		})
+		r := newRun(t, "http://long/v1", 20)
+		flags := append([]string{"-budget-tokens", fmt.Sprint(budget), "-max-in-flight", fmt.Sprint(inFlight)}, test.flags...)
+		code, _, _ := r.inBubble(t, func() http.Handler { return long }, r.args(flags...))
+		if n := sent.Load(); code != exitPaused || n < test.least || n > test.most {
+			t.Errorf("%v: exit code %d, %d requests; want %d to %d", test.flags, code, n, test.least, test.most)
+		}
 	}
 }
 

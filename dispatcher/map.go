@@ -101,7 +101,7 @@ func Then[A, In, Out any](ctx context.Context, d *Dispatcher, items iter.Seq[Ite
 		defer cancel(nil)
 		next, stop := iter.Pull(items)
 		defer stop()
-		s := stage[A, In, Out]{d: d, fn: fn, per: per, options: options, next: next, yield: yield}
+		s := stage[A, In, Out]{d: d, fn: fn, per: per, options: options, next: next, yield: yield, tap: new(tap)}
 		s.outbox.bell = make(chan struct{}, 1)
 		if slices.ContainsFunc(options, func(o Option) bool { return o.kind == optionInOrder }) {
 			s.held = make(map[int]Item[A, Out])

@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -77,6 +78,31 @@ func everyEnd(t *testing.T, d *dispatcher.Dispatcher, kept *retained) {
 	for range dispatcher.Map(t.Context(), d, numbers(1000), each, nil, dispatcher.InOrder()) {
 		break
 	}
+}
+
+// Who keeps an item of a Map keeps what is in it, and not what the Map was made of.
+func TestItemKeepsNoStage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{})
+		kept := &retained{}
+		item := firstItem(t, d, kept)
+		time.Sleep(time.Minute) // the workers end
+		synctest.Wait()
+		runtime.GC()
+		runtime.GC()
+		assert.Empty(t, kept.names())
+		assert.Equal(t, 14, item.Value)
+	})
+}
+
+func firstItem(t *testing.T, d *dispatcher.Dispatcher, kept *retained) dispatcher.Item[int, int] {
+	t.Helper()
+	own := kept.make("the function's own")
+	double := func(_ context.Context, n int) (int, error) { runtime.KeepAlive(own); return 2 * n, nil }
+	for item := range dispatcher.Map(t.Context(), d, slices.Values([]int{7, 8, 9}), double, nil) {
+		return item
+	}
+	return dispatcher.Item[int, int]{}
 }
 
 // retained tells what the garbage collector has not freed.

@@ -21,7 +21,7 @@ type stage[A, In, Out any] struct {
 	next    func() (Item[A, In], bool)
 	yield   func(Item[A, Out]) bool
 	ended   bool // nothing more comes from the source
-	tap     tap
+	tap     *tap // of its own: every item has it, and who keeps one does not keep the stage
 	outbox  outbox
 
 	under   map[job.ID]flight[A, Out] // read, and under way
@@ -152,7 +152,7 @@ func (s *stage[A, In, Out]) launch(ctx context.Context) bool {
 		return true
 	}
 	s.tap.connect(from.tap)
-	f := flight[A, Out]{number: s.read, item: Item[A, Out]{Index: from.Index, In: from.In, Err: from.Err, tap: &s.tap}}
+	f := flight[A, Out]{number: s.read, item: Item[A, Out]{Index: from.Index, In: from.In, Err: from.Err, tap: s.tap}}
 	s.read++
 	if from.Err == nil {
 		f.item.Err = s.submit(ctx, from.Value, &f)

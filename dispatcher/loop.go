@@ -220,7 +220,7 @@ func (d *Dispatcher) settle(e *scheduler.Effect) {
 	h := t.head()
 	if h.watched {
 		if stop := d.watches.leave(h); stop != nil {
-			d.loop.chores = append(d.loop.chores, func() { stop() })
+			d.loop.chores = append(d.loop.chores, func() { endQuietly(stop) })
 		}
 	}
 	var err error
@@ -327,7 +327,7 @@ func (h *header) signalCause(reason scheduler.Reason) error {
 func (d *Dispatcher) endLoop() {
 	d.loop.timer.Stop()
 	if stop := d.watches.end(); stop != nil {
-		d.elsewhere(func() { stop() })
+		d.elsewhere(func() { endQuietly(stop) })
 	}
 	d.release()
 	d.sharing.leave(d)

@@ -59,7 +59,14 @@ const (
 
 // begin reports whether an attempt may be sent.
 func (f *flight) begin() bool {
-	return f.lane.key.dead() == "" && f.state.CompareAndSwap(resting, running)
+	if f.lane.key.dead() != "" || !f.state.CompareAndSwap(resting, running) {
+		return false
+	}
+	if !f.lane.allowance.take() {
+		f.state.Store(resting)
+		return false // and it goes back into line, until earlier requests are a day old
+	}
+	return true
 }
 
 // recall takes a flight back that is not being answered right now. It reports whether it did.
@@ -73,7 +80,7 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 		if !f.begin() {
 			return chat.Answer{}, policy.Unbilled(policy.Neutral(errRecalled))
 		}
-		if err := b.rec.begin(&f.item); err != nil {
+		if err := b.rec.begin(f); err != nil {
 			return chat.Answer{}, b.unrecorded(err)
 		}
 		answer, err := b.attempt(ctx, f)

@@ -65,6 +65,10 @@ var topics = []struct{ name, text string }{
   -itpm N               likewise, of prompts alone
   -otpm N               likewise, of answers alone
   -max-in-flight N      requests at once, of all keys (64)
+They hold over all runs with one journal: what was sent in the last minute, or
+day, counts, whatever ended that run; tokens as they were estimated. What other
+journals have, or had before a resume with "-allow-changed", does not count, nor
+what was sent with a key whose variable had another name.
 `}, {"retries", `trying again
   -max-attempts N       executions of one prompt, throttles not counted (6)
   -retry-ambiguous N    of them, after ones that may have been billed for

@@ -49,10 +49,12 @@ type lane struct {
 	held    bool   // loop only: it is cooling down, or its circuit is open, as of the last look
 	waiting int    // loop only: prompts handed to the dispatcher and never begun
 	under   int    // loop only: prompts handed to the dispatcher
+
+	allowance *allowance // immutable once the run has begun; nil: earlier runs leave it all that its limits have
 }
 
 // free reports whether the lane can send by itself, as far as is known.
-func (l *lane) free() bool { return !l.held && l.key.dead() == "" }
+func (l *lane) free() bool { return !l.held && l.key.dead() == "" && l.allowance.left() > l.waiting }
 
 // keyring is the keys, and which of them takes the next prompt. It belongs to the loop.
 type keyring struct {
@@ -96,7 +98,7 @@ func (r *keyring) pick(model string) *lane {
 	lanes := r.of(model)
 	free := slices.ContainsFunc(lanes, (*lane).free)
 	for _, l := range lanes {
-		if l.waiting >= r.most || l.key.dead() != "" || free && l.held {
+		if l.waiting >= r.most || l.key.dead() != "" || free && l.held || l.waiting >= l.allowance.left() {
 			continue
 		}
 		if best == nil || l.waiting < best.waiting || l.waiting == best.waiting && l.under < best.under {

@@ -21,6 +21,8 @@ type recorder struct {
 	found   journal.Counts // when the run began
 	resumes bool           // there was a journal
 	resets  bool           // and it takes things back
+	carry   *carry         // what it says was sent not long ago; nil once that is charged
+	carried int            // requests that were charged
 }
 
 // openRecorder opens the journal of an output, and locks it against others.
@@ -31,11 +33,12 @@ func openRecorder(s *settings) (*recorder, error) {
 	if err := s.claimNew(); err != nil {
 		return nil, err
 	}
-	r := &recorder{}
+	r := &recorder{carry: newCarry(s)}
 	opt := s.journalOptions()
 	opt.Meta = s.belonging()
 	opt.Replay = func(record journal.Record) error {
 		r.resets = r.resets || record.Kind == journal.KindReset
+		r.carry.take(record)
 		return nil
 	}
 	var err error
@@ -79,11 +82,11 @@ func (r *recorder) status(item int) journal.Status {
 }
 
 // begin records that a prompt is about to be sent. It must not be, if that fails.
-func (r *recorder) begin(item *batchfile.Item) error {
+func (r *recorder) begin(f *flight) error {
 	if r == nil {
 		return nil
 	}
-	return r.Start(item.Index, item.Hash, nil)
+	return r.Start(f.item.Index, f.item.Hash, f.sent())
 }
 
 // failed records that an attempt has had no answer, and whether it may have been billed for nothing.

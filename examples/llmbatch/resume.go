@@ -160,5 +160,8 @@ func (b *batch) before() string {
 		}
 		text += fmt.Sprintf("; %d were under way when it was cut off, may have been billed, and are %s", f.InFlight, what)
 	}
+	if b.rec.carried > 0 {
+		text += fmt.Sprintf("; %d requests, sent not long ago, count against the limits", b.rec.carried)
+	}
 	return text
 }

@@ -155,7 +155,10 @@ func (b *batch) openRecords() (err error) {
 	if b.order == "input" {
 		b.seq = newSequence(b.out.WriteLine)
 	}
-	return b.restore()
+	if err := b.restore(); err != nil {
+		return err
+	}
+	return b.carryOver()
 }
 
 // openOutput opens the output: a new one, or one that takes the place of an earlier run's.

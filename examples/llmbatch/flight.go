@@ -101,11 +101,14 @@ func (b *batch) job(f *flight) job.Func[chat.Answer] {
 func (b *batch) recordFailure(ctx context.Context, f *flight, err error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	wasted := mayBeWasted(err)
-	if f.over || wasted && errors.Is(ctx.Err(), context.Canceled) {
+	n, ambiguous := f.ambiguous, mayBeWasted(err)
+	if f.over || ambiguous && errors.Is(ctx.Err(), context.Canceled) {
 		return nil
 	}
-	return b.rec.failed(&f.item, wasted)
+	if ambiguous {
+		n++ // as judge will count it
+	}
+	return b.rec.failed(&f.item, ambiguous, n)
 }
 
 // awaitRecord has an answer recorded, and returns when it is, or when the run is over. Until then the attempt is in flight: a crash can

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"net/http"
+	"os"
 	"testing"
 
 	"github.com/toller-go/toller/job/journal"
+	"github.com/toller-go/toller/policy/api"
 )
 
 // newFlight is the first prompt of a run whose loop is the test's, bound to a key.
@@ -138,5 +141,28 @@ func TestExpiredLeader(t *testing.T) {
 	}
 	for len(b.flights) > 0 {
 		b.take(<-b.events)
+	}
+}
+
+// What is recorded of a failure counts itself, since a crash may come next.
+func TestWastedIsRecorded(t *testing.T) {
+	b, f := newFlight(t, newRun(t, "http://nobody/v1", 1))
+	f.ambiguous = 1
+	broke := &api.Error{Meaning: api.Meaning{Class: api.Ambiguous}}
+	if err := errors.Join(b.rec.begin(f), b.recordFailure(t.Context(), f, broke)); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(b.rec.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	again := &recorder{wasted: make(map[int]int)}
+	_, err = journal.Scan(file, func(record journal.Record) error {
+		again.learnWasted(record)
+		return nil
+	})
+	if err != nil || again.wasted[0] != 2 {
+		t.Errorf("%v, %v", again.wasted, err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ type recorder struct {
 	resets  bool           // and it takes things back
 	carry   *carry         // what it says was sent not long ago; nil once that is charged
 	carried int            // requests that were charged
+	wasted  map[int]int    // by item, as far as it has neither its answer nor failed: see wasted
 }
 
 // openRecorder opens the journal of an output, and locks it against others.
@@ -33,12 +35,13 @@ func openRecorder(s *settings) (*recorder, error) {
 	if err := s.claimNew(); err != nil {
 		return nil, err
 	}
-	r := &recorder{carry: newCarry(s)}
+	r := &recorder{carry: newCarry(s), wasted: make(map[int]int)}
 	opt := s.journalOptions()
 	opt.Meta = s.belonging()
 	opt.Replay = func(record journal.Record) error {
 		r.resets = r.resets || record.Kind == journal.KindReset
 		r.carry.take(record)
+		r.learnWasted(record)
 		return nil
 	}
 	var err error
@@ -89,12 +92,36 @@ func (r *recorder) begin(f *flight) error {
 	return r.Start(f.item.Index, f.item.Hash, f.sent())
 }
 
-// failed records that an attempt has had no answer, and whether it may have been billed for nothing.
-func (r *recorder) failed(item *batchfile.Item, wasted bool) error {
+// failed records that an attempt has had no answer, whether it may have been billed for nothing, and how many have been so by now.
+func (r *recorder) failed(item *batchfile.Item, ambiguous bool, n int) error {
 	if r == nil {
 		return nil
 	}
-	return r.Append(journal.Entry{Kind: journal.KindRetry, Item: item.Index, Ambiguous: wasted})
+	entry := journal.Entry{Kind: journal.KindRetry, Item: item.Index, Ambiguous: ambiguous}
+	if n > 0 {
+		entry.Data, _ = json.Marshal(wasted{n}) // a number: that can't fail
+	}
+	return r.Append(entry)
+}
+
+// wasted is how many attempts at a prompt may have been billed for nothing, and count against -retry-ambiguous. Those that were cut off are
+// not among them, as they are in journal.Status: what becomes of these is up to -in-flight.
+type wasted struct {
+	N int `json:"wasted"`
+}
+
+// learnWasted takes in what a record says of that.
+func (r *recorder) learnWasted(record journal.Record) {
+	switch record.Kind {
+	case journal.KindDone, journal.KindFailed, journal.KindReset:
+		delete(r.wasted, record.Item)
+	case journal.KindRetry:
+		var w wasted
+		if record.Data != nil && json.Unmarshal(record.Data, &w) == nil && w.N > 0 {
+			r.wasted[record.Item] = w.N
+		}
+	default:
+	}
 }
 
 // end records what became of a prompt, by its line of the output. To have failed for good is no final word: see -retry-failed. An attempt

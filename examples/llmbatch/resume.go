@@ -114,7 +114,7 @@ func (b *batch) settled(item *batchfile.Item) bool {
 		return !b.retryFailed
 	case s.State == journal.InFlight && b.failInFlight:
 		return b.giveUp(item, errCutOff)
-	case s.State == journal.Pending && s.Ambiguous > b.retryAmbiguous && !b.retryFailed:
+	case s.State == journal.Pending && b.wasted(item) > b.retryAmbiguous && !b.retryFailed:
 		return b.giveUp(item, errWasted)
 	default:
 		return false
@@ -133,17 +133,13 @@ func (b *batch) giveUp(item *batchfile.Item, why error) bool {
 	return true
 }
 
-// wasted is how many attempts of earlier runs at a prompt may have been billed for nothing, the one included that was cut off. They count
-// against -retry-ambiguous, unless the prompt has failed for good since and -retry-failed gives it another chance.
+// wasted is how many attempts of earlier runs at a prompt count against -retry-ambiguous. Where it has failed for good since, and
+// -retry-failed gives it another chance, that begins with none.
 func (b *batch) wasted(item *batchfile.Item) int {
-	switch s := b.rec.status(item.Index); s.State {
-	case journal.Pending:
-		return s.Ambiguous
-	case journal.InFlight:
-		return s.Ambiguous + 1
-	default:
+	if b.rec == nil {
 		return 0
 	}
+	return b.rec.wasted[item.Index]
 }
 
 // before says what was found of earlier runs; empty if there was none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -227,17 +228,22 @@ func (r *batchRun) mustHaveBeen(t *testing.T, want journal.Counts) {
 // What may have been billed in earlier runs counts against -retry-ambiguous, too: a resume grants no more of that.
 func TestAmbiguousInEarlierRuns(t *testing.T) {
 	for _, test := range []struct {
-		before int // attempts of an earlier run that may have been billed
+		before int // attempts of an earlier run that may have been billed; negative: after which it failed for good
+		cut    int // and after these, some that were cut off, which is up to -in-flight
 		flags  []string
 		sent   int64
 		code   string
 	}{
-		{0, nil, 3, "ambiguous"},
-		{1, nil, 2, "ambiguous"},
-		{2, nil, 1, "ambiguous"},
-		{3, nil, 0, "maybe_billed"},
-		{2, []string{"-retry-ambiguous", "0"}, 0, "maybe_billed"},
-		{3, []string{"-retry-failed"}, 1, "ambiguous"},
+		{0, 0, nil, 3, "ambiguous"},
+		{1, 0, nil, 2, "ambiguous"},
+		{2, 0, nil, 1, "ambiguous"},
+		{3, 0, nil, 0, "maybe_billed"},
+		{0, 4, nil, 3, "ambiguous"},
+		{2, 4, nil, 1, "ambiguous"},
+		{0, 1, []string{"-in-flight", "fail"}, 0, "maybe_billed"},
+		{2, 0, []string{"-retry-ambiguous", "0"}, 0, "maybe_billed"},
+		{3, 0, []string{"-retry-failed"}, 1, "ambiguous"},
+		{-3, 0, []string{"-retry-failed"}, 3, "ambiguous"}, // it has failed for good by these: another chance
 	} {
 		api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool { return hangUp(w) })
 		r := newRun(t, api.baseURL(), 1)
@@ -245,8 +251,16 @@ func TestAmbiguousInEarlierRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range test.before {
-			err = errors.Join(err, j.Start(0, 0, nil), j.Append(journal.Entry{Kind: journal.KindRetry, Ambiguous: true}))
+		before := max(test.before, -test.before)
+		for n := range before {
+			data, _ := json.Marshal(wasted{n + 1})
+			err = errors.Join(err, j.Start(0, 0, nil), j.Append(journal.Entry{Kind: journal.KindRetry, Ambiguous: true, Data: data}))
+		}
+		if test.before < 0 {
+			err = errors.Join(err, j.Fail(0, json.RawMessage(`{}`)))
+		}
+		for range test.cut {
+			err = errors.Join(err, j.Start(0, 0, nil))
 		}
 		if err = errors.Join(err, j.Close()); err != nil {
 			t.Fatal(err)
@@ -256,7 +270,34 @@ func TestAmbiguousInEarlierRuns(t *testing.T) {
 		if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != test.code {
 			t.Errorf("%+v: %+v", test, record.Error)
 		}
-		r.mustHaveBeen(t, journal.Counts{Failed: 1, Starts: int64(test.before) + test.sent, Ambiguous: int64(test.before) + test.sent})
+		all := int64(before+test.cut) + test.sent
+		r.mustHaveBeen(t, journal.Counts{Failed: 1, Starts: all, Ambiguous: all})
+	}
+}
+
+// The same, told by the runs themselves: of three attempts one is broken off in the first, which then pauses.
+func TestAmbiguousOverRuns(t *testing.T) {
+	r := newRun(t, "http://breaks/v1", 1)
+	hits := 0
+	server := func() http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if hits++; hits == 2 {
+				w.Header().Set("Retry-After", "3600")
+				refuse(w, http.StatusInternalServerError, "server_error", "later")
+				return
+			}
+			hangUp(w)
+		})
+	}
+	r.inBubbleRuns(t, server, func(run func([]string) int) {
+		for n, want := range []int{exitPaused, exitSomeFailed} {
+			if code := run(r.args("-run-deadline", "1m")); code != want {
+				t.Errorf("run %d: exit code %d, want %d", n, code, want)
+			}
+		}
+	})
+	if hits != 4 {
+		t.Errorf("sent %d times", hits)
 	}
 }
 

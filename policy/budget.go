@@ -126,6 +126,9 @@ func (s *Spending) Return(now, started Time) {
 	}
 	r.at(n).attempts--
 	r.total.attempts--
+	for r.noted > max(0, r.head-int64(len(r.slices))) && *r.at(r.noted) == (tries{}) {
+		r.noted-- // which may be as if it had never been
+	}
 }
 
 // Retry charges one retry, if the budget has it, and reports whether it has. Nothing is charged if it has not.

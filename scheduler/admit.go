@@ -181,7 +181,7 @@ func (c *Core) ownLimitsAdmit(e *Entry) bool {
 			lacks.limits, at = longest(lacks.limits, at, i, free)
 		}
 	}
-	if first := &l.claim; first.entry != nil && first.entry != e && first.lacks.meets(e.seat.needs) {
+	if first := &l.claim; c.comesFirst(first.entry, e) && first.lacks.meets(e.seat.needs) {
 		lacks, at = lacks.with(first.lacks), max(at, first.at)
 	}
 	if lacks.none() {
@@ -194,6 +194,12 @@ func (c *Core) ownLimitsAdmit(e *Entry) bool {
 	return false
 }
 
+// comesFirst reports whether the claim of first, which may be nil, on something of its lane's is one that e of the same lane has to heed: it
+// is not, if e is older. For then e has been looked at before, and lacked nothing of the lane's.
+func (c *Core) comesFirst(first, e *Entry) bool {
+	return first != nil && first != e && (first.arrival < e.arrival || c.classOf(first) > c.classOf(e))
+}
+
 // ownFreeAt is freeAt for one of the lane's own limits.
 func (c *Core) ownFreeAt(b *policy.Bucket, e *Entry, limit int) policy.Time {
 	cost, claim := c.limits.costs(e)[limit], &e.lane().claim
@@ -201,7 +207,7 @@ func (c *Core) ownFreeAt(b *policy.Bucket, e *Entry, limit int) policy.Time {
 	switch {
 	case !b.Has(cost):
 		return b.ReadyAt(cost)
-	case first != nil && first != e && claim.delayedBy(clockedBucket{Bucket: b}, cost, c.limits.costs(first)[limit]):
+	case c.comesFirst(first, e) && claim.delayedBy(clockedBucket{Bucket: b}, cost, c.limits.costs(first)[limit]):
 		return claim.at
 	default:
 		return c.now

@@ -25,11 +25,12 @@ import (
 // been started, and the keys' jobs are all jobs.
 func TestSnapshotIsOneCut(t *testing.T) {
 	const jobs = 3000
+	end := make(chan struct{})
 	d := open(t, dispatcher.Config{Workers: 5, Limits: []policy.Limit{{Name: "all", Rate: policy.Blocked, Burst: jobs}}})
 	d.Pause()
 	for i := range jobs {
 		delay := time.Duration(i%3) * time.Millisecond
-		submit(t, d, func(context.Context) (int, error) { return 0, nil }, dispatcher.WithKey(fmt.Sprint("k", i%7)), dispatcher.WithDelay(delay))
+		submit(t, d, func(context.Context) (int, error) { <-end; return 0, nil }, dispatcher.WithKey(fmt.Sprint("k", i%7)), dispatcher.WithDelay(delay))
 	}
 	check := func() (left int) {
 		s := d.Snapshot()
@@ -51,10 +52,15 @@ func TestSnapshotIsOneCut(t *testing.T) {
 		watching.Go(func() {
 			for left, before := check(), jobs; left > 0; left, before = check(), left {
 				assert.LessOrEqual(t, left, before, "it goes forwards")
+				select {
+				case end <- struct{}{}: // so that something happens while the next snapshot is taken
+				default:
+				}
 			}
 		})
 	}
 	watching.Wait()
+	close(end)
 	require.NoError(t, d.WaitIdle(t.Context()))
 	assert.Zero(t, check())
 }

@@ -256,10 +256,12 @@ func (j *Judge) correct(i, limit int, actual Micro) {
 	b.corrected |= bit
 	bucket, now := j.bucket(b.Key, limit)
 	cost := j.costs(b, limit)
-	if b.startedAt(j, limit) <= bucket.opened {
+	bucket.advance(now)
+	if b.startedAt(j, limit) <= bucket.opened { // the scheduler can't tell whether it was charged, and may correct it
 		bucket.inexact = true
+		bucket.changed = max(bucket.changed, bucket.level.at)
 	}
-	if bucket.advance(now); bucket.level.rate.Kind == Unlimited || bucket.epoch != b.epochs[limit] {
+	if bucket.level.rate.Kind == Unlimited || bucket.epoch != b.epochs[limit] {
 		return
 	}
 	if b.charged&bit == 0 && bucket.sliding && b.startedAt(j, limit) > bucket.gone { // it cost nothing until now

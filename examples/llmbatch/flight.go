@@ -20,6 +20,8 @@ import (
 var (
 	// errRecalled ends a job whose key was set aside: its prompt goes to another key, and nothing has been sent for it.
 	errRecalled = errors.New("the API key was set aside")
+	// errOver is what an attempt ends in that comes too late to be sent; nobody awaits its job any more.
+	errOver = errors.New("the run is over")
 	// errDeadline is why a prompt is given up that took longer than -deadline.
 	errDeadline = errors.New("the prompt's deadline has passed")
 )
@@ -75,8 +77,10 @@ func (f *flight) recall() bool { return f.state.CompareAndSwap(resting, recalled
 // job is the function of the flight's job: one attempt at the prompt.
 func (b *batch) job(f *flight) job.Func[chat.Answer] {
 	return func(ctx context.Context) (chat.Answer, error) {
-		b.sending.Add(1)
-		defer b.sending.Done()
+		if !b.sending.begin() {
+			return chat.Answer{}, policy.Unbilled(policy.Neutral(errOver))
+		}
+		defer b.sending.end()
 		if !f.begin() {
 			return chat.Answer{}, policy.Unbilled(policy.Neutral(errRecalled))
 		}

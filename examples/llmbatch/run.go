@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/toller-go/toller/dispatcher"
@@ -71,10 +70,10 @@ type batch struct {
 	tally   tally
 	pace    pace
 	halt    halt
-	live    bool           // a display owns the terminal: say nothing besides
-	sending sync.WaitGroup // attempts
-	events  chan event     // what the loop is told
-	over    chan struct{}  // closed when the loop is
+	live    bool // a display owns the terminal: say nothing besides
+	sending attempts
+	events  chan event    // what the loop is told
+	over    chan struct{} // closed when the loop is
 
 	// Of the loop.
 	ring    *keyring
@@ -241,13 +240,8 @@ func (b *batch) answerAll(signals <-chan os.Signal) int {
 // awaitAttempts waits for attempts that were given up, so that it is recorded that they may have been billed: they end soon. Those that
 // don't stay on record as under way, which comes to the same.
 func (b *batch) awaitAttempts() {
-	ended := make(chan struct{})
-	go func() {
-		b.sending.Wait()
-		close(ended)
-	}()
 	select {
-	case <-ended:
+	case <-b.sending.lastEnded():
 	case <-time.After(givenUpEnds):
 	}
 }

@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -170,5 +171,31 @@ func TestCoreDoesNotAllocate(t *testing.T) {
 		core.Effects()
 	}); n != 0 {
 		t.Errorf("%v allocations a job", n)
+	}
+}
+
+// BenchmarkKeptWorkers admits nobody, though there are workers: the last one of each key is kept for an older job of it, which is in a line.
+// What one key costs must not grow with their number.
+func BenchmarkKeptWorkers(b *testing.B) {
+	for _, keys := range []int{1000, 4000, 16000} {
+		b.Run(fmt.Sprint(keys, " keys"), func(b *testing.B) {
+			c := scheduler.New(scheduler.Config{Workers: 100, KeyWorkers: 1, Groups: []scheduler.Group{{"g", 1}}})
+			submit := func(key string, groups uint64) {
+				c.Step(scheduler.Event{Kind: scheduler.Submit, Entry: &scheduler.Entry{Key: key, Terms: &scheduler.Terms{Groups: groups}}})
+			}
+			c.Step(scheduler.Event{Kind: scheduler.Pause})
+			submit("holder", 1)
+			for i := range keys {
+				submit(strconv.Itoa(i), 1)
+				submit(strconv.Itoa(i), 0)
+			}
+			c.Step(scheduler.Event{Kind: scheduler.Resume})
+			c.Effects()
+			for b.Loop() {
+				c.Step(scheduler.Event{})
+				c.Effects()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(keys), "ns/key")
+		})
 	}
 }

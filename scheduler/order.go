@@ -114,11 +114,7 @@ func (c *Core) front(held gates) *seat {
 			if r.needs.meets(held) {
 				continue
 			}
-			s := r.first
-			for s != nil && s.passedOver == c.turn {
-				s = s.next
-			}
-			if s != nil && (front == nil || s.ticket < front.ticket) {
+			if s := r.front(c.turn); s != nil && (front == nil || s.ticket < front.ticket) {
 				front = s
 			}
 		}

@@ -53,6 +53,8 @@ func (s *seat) makeQueue(priority int) *readyQueue {
 type seatRing struct {
 	needs       gates // of all its seats
 	first, last *seat
+	from        *seat  // in the admission scanned, those before it are to be looked at no more; nil: all are
+	scanned     uint64 // or another: then from is of no meaning
 }
 
 func (r *seatRing) pushBack(s *seat) {
@@ -64,6 +66,21 @@ func (r *seatRing) pushBack(s *seat) {
 		r.last.next = s
 	}
 	r.last = s
+	if r.from == nil {
+		r.from = s
+	}
+}
+
+// front returns the first seat that is to be looked at in an admission, or nil. Those that are not stand in front of all others, more of them
+// each time: it begins where it ended before.
+func (r *seatRing) front(turn uint64) *seat {
+	if r.scanned != turn {
+		r.scanned, r.from = turn, r.first
+	}
+	for r.from != nil && r.from.passedOver == turn {
+		r.from = r.from.next
+	}
+	return r.from
 }
 
 // advance gives s an earlier ticket, and the place that goes with it.
@@ -71,6 +88,11 @@ func (r *seatRing) advance(s *seat, ticket uint64) {
 	r.remove(s)
 	s.ring, s.ticket = r, ticket
 	next := r.first
+	if r.from != nil && r.from.ticket < ticket {
+		next = r.from
+	} else {
+		r.from = s
+	}
 	for next != nil && next.ticket < ticket {
 		next = next.next
 	}
@@ -89,6 +111,9 @@ func (r *seatRing) advance(s *seat, ticket uint64) {
 
 func (r *seatRing) remove(s *seat) {
 	s.ring = nil
+	if r.from == s {
+		r.from = s.next
+	}
 	if s.prev == nil {
 		r.first = s.next
 	} else {

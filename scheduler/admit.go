@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/toller-go/toller/policy"
+import (
+	"math/bits"
+
+	"github.com/toller-go/toller/policy"
+)
 
 // admit is the one door (S-A1): it starts whatever may start now. Every gate is looked at before anything is taken
 // (S-A2): worker, own gates of the lane, shared limits and groups; and the lanes take turns.
@@ -22,7 +26,7 @@ func (c *Core) admit() {
 }
 
 func (c *Core) admitOnce() {
-	c.claim, c.line, c.letGo = claim{}, policy.Never, false
+	c.claim, c.queuing, c.line, c.letGo = claim{}, claim{}, policy.Never, false
 	c.turn++
 	c.admitPlain()
 	var held, forGood gates
@@ -46,12 +50,14 @@ func (c *Core) admitOnce() {
 		}
 		if lacks, at := c.lacking(e); !lacks.none() {
 			held = held.with(lacks)
-			if lacks.forGood(at) {
+			if c.neverComes(e, lacks) {
 				forGood = forGood.with(lacks)
+			} else if c.queuing.entry == nil && c.needsShared(e) {
+				c.queuing = claim{e, lacks, at}
 			}
 			c.noteHold(e, lacks)
 			c.pay(e)
-			c.hold(&c.claim, e, lacks, at)
+			c.claim.give(e, lacks, at)
 			c.line = min(c.line, at)
 			continue
 		}
@@ -72,13 +78,6 @@ func (c *Core) lookAgain(l *lane) {
 	}
 }
 
-// hold gives e a claim on what it lacks, unless somebody before it has one.
-func (c *Core) hold(first *claim, e *Entry, lacks gates, at policy.Time) {
-	if first.entry == nil {
-		*first = claim{entry: e, lacks: lacks, at: at}
-	}
-}
-
 // lacking returns those of the gates that keys share which e has to wait for longest, and when they will have room for it;
 // [policy.Never] if no time can tell. Of others that it lacks there will be enough before that: what e needs of them then is
 // kept by its claim, and until then they are nobody's.
@@ -94,13 +93,25 @@ func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
 			lacks.limits, at = longest(lacks.limits, at, i, free)
 		}
 	}
-	if lacks.groups = c.fullGroups(e); lacks.groups != 0 {
+	if c.fullGroups(e) != 0 && !c.neverComes(e, lacks) {
 		// No time can tell. All its groups are kept for it: those that have room could be full when the others are not.
 		if lacks.groups = e.Groups; at != policy.Never {
 			lacks.limits, at = 0, policy.Never
 		}
 	}
 	return lacks, at
+}
+
+// neverComes reports whether e waits for a limit of which there may never be enough, and not just for time to pass or others to end.
+func (c *Core) neverComes(e *Entry, lacks gates) bool {
+	costs := c.limits.costs(e)
+	for left := lacks.limits; left != 0; left &= left - 1 {
+		i := bits.TrailingZeros64(left)
+		if b := c.limits.buckets[i]; b.Bucket != nil && b.readyAt(costs[i]) == policy.Never {
+			return true
+		}
+	}
+	return false
 }
 
 // longest adds a limit that has room at the instant free to those that have it at the instant at, if it is among the last.
@@ -187,17 +198,19 @@ func (c *Core) ownLimitsAdmit(e *Entry) bool {
 	if lacks.none() {
 		return true
 	}
-	c.hold(&l.claim, e, lacks, at)
+	if first := l.claim.entry; first != nil && c.precedes(e, first) && (at != policy.Never || l.claim.at == policy.Never) {
+		l.claim = claim{} // that was looked at before e came, or before the time for e
+	}
+	l.claim.give(e, lacks, at)
 	e.seat.gate = at
 	c.unplace(e.seat)
 	c.schedule(l)
 	return false
 }
 
-// comesFirst reports whether the claim of first, which may be nil, on something of its lane's is one that e of the same lane has to heed: it
-// is not, if e is older. For then e has been looked at before, and lacked nothing of the lane's.
+// comesFirst reports whether the claim of first, which may be nil, on something of its lane's is one that e of the same lane has to heed.
 func (c *Core) comesFirst(first, e *Entry) bool {
-	return first != nil && first != e && (first.arrival < e.arrival || c.classOf(first) > c.classOf(e))
+	return first != nil && first != e && !c.precedes(e, first)
 }
 
 // ownFreeAt is freeAt for one of the lane's own limits.
@@ -235,25 +248,56 @@ func (c *Core) delaysElder(e *Entry) bool {
 	return false
 }
 
-// takesElders reports whether e would take the last worker of its key, which an older job of the key is going to need: one that waits
-// for what keys share, be it behind others who hold the line for that. Or jobs of the key that need none of it could keep its worker
-// busy whenever the older one's turn has come. Where attempts wait for other jobs nothing is kept: this could be what they wait for.
+// takesElders reports whether e would take of what is its lane's own, the last worker or a limit, what another job of the lane that goes
+// before it is going to need: one that waits for what keys share, be it behind others who hold the line for that. Or jobs of the key that
+// need none of that could keep it busy, or short, whenever the other's turn has come. Where attempts wait for other jobs nothing is kept:
+// this could be what they wait for.
 func (c *Core) takesElders(e *Entry, held, forGood gates) bool {
 	l := e.lane()
-	if workers := c.workersOf(l); workers == 0 || l.inFlight+1 < workers || len(l.ready.seats) == 1 || len(c.awaits) > 0 {
+	workers := c.workersOf(l)
+	last := workers > 0 && l.inFlight+1 >= workers
+	if len(l.ready.seats) == 1 || !last && len(l.own) == 0 || len(c.awaits) > 0 {
 		return false
 	}
 	for _, s := range l.ready.seats {
-		if s == e.seat || s.ring == nil || s.class < e.seat.class || s.heldOn != c.turn && !s.needs.meets(held) {
+		if s == e.seat || s.ring == nil || s.class < e.seat.class || s.heldOn != c.turn && !s.needs.meets(held) || s.needs.meets(forGood) {
 			continue
 		}
-		if elder := c.head(s); elder.arrival < e.arrival && !s.needs.meets(forGood) {
-			if lacks, at := c.lacking(elder); !lacks.forGood(at) {
-				return true
-			}
+		elder := c.head(s)
+		if elder == c.claim.entry && c.claim.at != policy.Never || !c.precedes(elder, e) || !c.takesOwn(e, elder, last) {
+			continue // delaysElder has looked at the first, for which some may be left over until its time
+		}
+		if lacks, _ := c.lacking(elder); !c.neverComes(elder, lacks) {
+			return true
 		}
 	}
 	return false
+}
+
+// takesOwn reports whether elder would have to wait longer for its lane's own limits if e started now; or, if it has not to wait for them at
+// all, for a worker, should e take the last.
+func (c *Core) takesOwn(e, elder *Entry, last bool) bool {
+	l, costs, needs, at := e.lane(), c.limits.costs(e), c.limits.costs(elder), c.now
+	for i, k := range c.limits.own {
+		if k >= 0 {
+			l.own[k].Advance(c.now)
+			at = max(at, l.own[k].ReadyAt(needs[i]))
+		}
+	}
+	if at == policy.Never {
+		return false
+	}
+	takes := last && at == c.now
+	for i, k := range c.limits.own {
+		if k < 0 || costs[i] == 0 || l.own[k].Allows(costs[i], needs[i], at) {
+			continue
+		}
+		takes = true
+		if both := l.own[k].ReadyAt(costs[i] + needs[i]); both > c.now {
+			c.line = min(c.line, both) // then there is enough for both
+		}
+	}
+	return takes
 }
 
 // start takes from every gate and hands the attempt to the owner.

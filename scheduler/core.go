@@ -68,7 +68,8 @@ type Core struct {
 
 	inFlight  int
 	unsettled int
-	claim     claim       // of the first job that waits for what keys share
+	claim     claim       // of the first job that waits for what keys share, and knows for how long
+	queuing   claim       // of the first of those that needs a shared limit, and may have it one day
 	letGo     bool        // in this admission somebody held the line and does not any more
 	line      policy.Time // when the first of those that wait for what keys share may start
 	paused    bool

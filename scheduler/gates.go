@@ -17,10 +17,6 @@ func (g gates) none() bool { return g == gates{} }
 // meets reports whether g and h have a gate in common.
 func (g gates) meets(h gates) bool { return g.limits&h.limits != 0 || g.groups&h.groups != 0 }
 
-// forGood reports whether who lacks g until the instant at waits for a limit of which there may never be enough, and not just for time
-// to pass or others to end.
-func (g gates) forGood(at policy.Time) bool { return g.limits != 0 && at == policy.Never }
-
 // with returns the gates of both.
 func (g gates) with(h gates) gates { return gates{g.limits | h.limits, g.groups | h.groups} }
 
@@ -32,6 +28,14 @@ type claim struct {
 	entry *Entry // nil: there is none
 	lacks gates
 	at    policy.Time // when it can start if nobody takes anything; Never if no time can tell
+}
+
+// give makes the claim e's, unless somebody has it who came first. One of whom no time can tell when he starts keeps nothing by it, and
+// gives way to who knows his.
+func (r *claim) give(e *Entry, lacks gates, at policy.Time) {
+	if r.entry == nil || r.at == policy.Never && at != policy.Never {
+		*r = claim{entry: e, lacks: lacks, at: at}
+	}
 }
 
 // delayedBy reports whether the job, which costs other of b, would have to wait longer if somebody took cost now.

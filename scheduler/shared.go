@@ -162,7 +162,7 @@ func (c *Core) queueUp() {
 	if len(c.pools) == 0 {
 		return
 	}
-	first := c.claim.entry
+	first := c.queuing.entry
 	switch {
 	case first == nil && c.claimed != nil && c.inFlight >= c.workers && !c.paused && c.now < c.claimedAt.Add(linePatience):
 		// Nobody has looked at it, for want of a worker. It stays: others could starve it while its like come and go. But not
@@ -176,12 +176,25 @@ func (c *Core) queueUp() {
 		c.leaveLines()
 		c.claimed, c.ticket = first, c.newTicket()
 	}
-	c.claimedAt = c.claim.at
+	c.claimedAt = c.queuing.at
 	for i, b := range c.limits.buckets {
 		if cost := c.limits.costs(first)[i]; b.pool != nil && cost > 0 {
-			b.pool.stand(waiter{core: c, cost: cost, at: b.instant(c.claim.at)})
+			b.pool.stand(waiter{core: c, cost: cost, at: b.instant(c.claimedAt)})
 		}
 	}
+}
+
+// needsShared reports whether e costs something of a shared limit.
+func (c *Core) needsShared(e *Entry) bool {
+	if len(c.pools) == 0 {
+		return false
+	}
+	for i, b := range c.limits.buckets {
+		if b.pool != nil && c.limits.costs(e)[i] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // forgoClaim forgets e's place in the lines: it has started, or is over.

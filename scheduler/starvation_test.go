@@ -179,6 +179,94 @@ func TestWhoWaitsForEverHoldsNothingElse(t *testing.T) {
 	}
 }
 
+// S-A5: nor does it stand in the way of the claims of those who wait for what does come; and no more does one that waits for a place in
+// its group, for which nobody knows how long that takes.
+func TestWhoWaitsForEverTakesNoClaim(t *testing.T) {
+	for name, c := range map[string]struct {
+		perKey bool
+		first  stream
+	}{
+		"a blocked limit":            {first: stream{costs: []float64{1, 0, 0}}},
+		"a place in a group":         {first: stream{costs: []float64{0, 0, 0}, groups: 1}},
+		"a blocked limit of the key": {perKey: true, first: stream{costs: []float64{1, 0, 0}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			limits := []policy.Limit{emptyLimit("money", policy.Blocked, 1), emptyLimit("calls", policy.PerSecond(1), 10), emptyLimit("tokens", policy.PerSecond(1), 10)}
+			for i := range limits {
+				limits[i].PerKey = c.perKey
+			}
+			core := New(Config{Workers: 10, Limits: limits, Groups: []Group{{"g", 1}}})
+			key := func(other string) string {
+				if c.perKey {
+					return "a"
+				}
+				return other
+			}
+			c.first.core, c.first.key = core, key("x")
+			started := rush(t, time.Minute, nil,
+				&stream{core: core, key: "z", costs: []float64{0, 0, 0}, groups: 1, takes: time.Hour},
+				&c.first,
+				&stream{core: core, key: key("s"), costs: []float64{0, 1, 0}, takes: time.Millisecond},
+				&stream{core: core, key: key("t"), costs: []float64{0, 0, 1}, takes: time.Millisecond},
+				&stream{core: core, key: key("b"), costs: []float64{0, 8, 8}, takes: time.Second},
+			)
+			assert.LessOrEqual(t, started, policy.Time(20*time.Second))
+		})
+	}
+}
+
+// S-L11: nor does it keep its core out of the line for a shared limit.
+func TestWhoWaitsForEverStandsInNoLine(t *testing.T) {
+	for _, cost := range []float64{0, 1} {
+		pool := NewShared(emptyLimit("pool", policy.PerSecond(10), 20))
+		tickets := uint64(0)
+		core := func() *Core {
+			return New(Config{
+				Workers: 10, Limits: []policy.Limit{emptyLimit("money", policy.Blocked, 1)},
+				Shared: []SharedUse{{Limit: pool}}, Ticket: func() uint64 { tickets++; return tickets },
+			})
+		}
+		one, other := core(), core()
+		started := rush(t, time.Minute, []*Shared{pool},
+			&stream{core: other, key: "s", costs: []float64{0, 1}, takes: time.Millisecond},
+			&stream{core: one, key: "x", costs: []float64{1, cost}},
+			&stream{core: one, key: "b", costs: []float64{0, 20}, takes: time.Second},
+		)
+		assert.LessOrEqual(t, started, policy.Time(5*time.Second), "who waits for money costs %v of the pool", cost)
+	}
+}
+
+// S-A5: a key's own limit is kept as well for an older job of it that is behind others in the line for what keys share.
+func TestSmallJobsOfTheKeyLeaveTheirLimitToWhoIsInLine(t *testing.T) {
+	c := New(Config{Workers: 10, Groups: []Group{{"g", 1}}, Limits: []policy.Limit{{Name: "own", Rate: policy.PerSecond(1), Burst: 2, PerKey: true}}})
+	started := rush(t, time.Minute, nil,
+		&stream{core: c, key: "r", groups: 1, costs: []float64{0}, takes: 700 * time.Millisecond},
+		&stream{core: c, key: "q", groups: 1, costs: []float64{0}, takes: 700 * time.Millisecond},
+		&stream{core: c, key: "a", costs: []float64{1}, takes: time.Millisecond},
+		&stream{core: c, key: "a", groups: 1, costs: []float64{2}, takes: time.Second},
+	)
+	assert.LessOrEqual(t, started, policy.Time(6*time.Second))
+}
+
+// S-A5, S-L11: a key's last worker is kept also for an older job for which there would be enough of a shared limit, were it not another
+// core's turn.
+func TestSmallJobsOfTheKeyStarveNobodyBehindAnotherCore(t *testing.T) {
+	pool := NewShared(emptyLimit("pool", policy.PerSecond(10), 10))
+	tickets := uint64(0)
+	core := func() *Core {
+		return New(Config{Workers: 10, Shared: []SharedUse{{Limit: pool}}, Ticket: func() uint64 { tickets++; return tickets }})
+	}
+	one, other := core(), core()
+	own := &KeyRules{Workers: 1}
+	started := rush(t, time.Minute, []*Shared{pool},
+		&stream{core: other, key: "c", costs: []float64{10}, takes: time.Millisecond},
+		&stream{core: one, key: "b", costs: []float64{10}, takes: time.Millisecond},
+		&stream{core: one, key: "a", rules: own, costs: []float64{0}, takes: 730 * time.Millisecond},
+		&stream{core: one, key: "a", rules: own, costs: []float64{1}, takes: time.Second},
+	)
+	assert.LessOrEqual(t, started, policy.Time(10*time.Second))
+}
+
 // S-A5: one huge cost, were it canceled at once, does not make everybody's turns long for ever.
 func TestOneHugeCostDoesNotEndTurns(t *testing.T) {
 	core := New(Config{Workers: 1, Limits: []policy.Limit{{Name: "tokens", Rate: policy.PerSecond(1e6), Burst: 1000}}})

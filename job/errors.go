@@ -25,7 +25,7 @@ var (
 	ErrMaxElapsed = errors.New("no time left for another attempt")
 	// ErrThrottled: the job spent too long waiting because the server was sent too much (policy.Retry.MaxThrottleWait).
 	ErrThrottled = errors.New("throttled for too long")
-	// ErrHintTooLong: the server asked for a longer wait than policy.Retry.MaxHint.
+	// ErrHintTooLong: the server asked for a longer wait than policy.Retry.MaxHint, or for one without an end.
 	ErrHintTooLong = errors.New("the server asks for too long a wait")
 	// ErrDeadline: the job's deadline came, or a wait that cannot be shortened would have ended after it. The job's error
 	// matches context.DeadlineExceeded, and the cause of the context whose deadline it was.

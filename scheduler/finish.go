@@ -135,8 +135,8 @@ func (c *Core) nextWait(e *Entry, out policy.Outcome) (time.Duration, Reason) {
 	e.prevWait = wait
 	if out.Hinted {
 		hinted, ok := r.WithHint(wait, out.Hint, spread)
-		if !ok {
-			return 0, HintTooLong
+		if !ok || !out.Throttled && c.now.Add(hinted) == policy.Never {
+			return 0, HintTooLong // whatever the rule allows: nothing would wake it
 		}
 		wait = hinted
 	}

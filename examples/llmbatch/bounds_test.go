@@ -90,7 +90,9 @@ func TestRetryAmbiguous(t *testing.T) {
 
 // So is a success that answers nothing, as it is billed, or may be.
 func TestRetryUselessAnswer(t *testing.T) {
-	for _, body := range []string{`{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":9}}`, "data: {}\n\n", `{"error":{"code":500,"message":"no"}}`} {
+	for body, tokens := range map[string]int64{ // of each
+		`{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":9}}`: 9, "data: {}\n\n": 0, `{"error":{"code":500,"message":"no"}}`: 0,
+	} {
 		for again, want := range map[string]int64{"0": 1, "1": 2, "5": 4} {
 			r := newRun(t, "http://useless/v1", 1)
 			var hits atomic.Int64
@@ -98,10 +100,16 @@ func TestRetryUselessAnswer(t *testing.T) {
 				hits.Add(1)
 				_, _ = w.Write([]byte(body))
 			})
-			code, _, _ := r.inBubble(t, func() http.Handler { return useless }, r.args("-retry-ambiguous", again, "-max-attempts", "4"))
-			if code != exitSomeFailed || hits.Load() != want {
-				t.Errorf("%s, -retry-ambiguous %s: exit code %d, sent %d times; want %d", body, again, code, hits.Load(), want)
-			}
+			r.bubble(t, func() http.Handler { return useless }, func(open func([]string) *batch) {
+				b := open(r.args("-retry-ambiguous", again, "-max-attempts", "4"))
+				code, c := b.answerAll(nil), b.tally.now()
+				if code != exitSomeFailed || hits.Load() != want {
+					t.Errorf("%s, -retry-ambiguous %s: exit code %d, sent %d times; want %d", body, again, code, hits.Load(), want)
+				}
+				if c.PromptTokens != want*tokens || c.CompletionTokens != want*tokens || int64(c.Errors) != want || c.Busy != 0 {
+					t.Errorf("%s, sent %d times: %+v; want %d tokens of each", body, want, c, want*tokens)
+				}
+			})
 			if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != "bad_answer" {
 				t.Errorf("%s: %+v", body, record)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 
@@ -123,11 +124,15 @@ func (m *meter) amount(limit string, input, output, usd float64) (amount float64
 	}
 }
 
-// settle corrects the charge of an attempt by what its answer says it was billed. Where that is not said the estimate stands.
-func (m *meter) settle(ctx context.Context, u api.Usage) {
+// settle corrects the charge of an attempt by what its answer says it was billed. Where that is not said, be it only of the input, the
+// estimate stands.
+func (m *meter) settle(ctx context.Context, e estimate, u api.Usage) {
 	attempt, ok := job.AttemptFrom(ctx)
 	if !ok || !u.Known() {
 		return
+	}
+	if u.Input == 0 { // no request has none
+		u.Input = int64(math.Ceil(e.Input))
 	}
 	for _, l := range m.limits {
 		if amount, counts := m.amount(l.Name, float64(u.Input), float64(u.Output), m.price.billed(u)); counts {

@@ -133,8 +133,8 @@ func (b *batch) attempt(ctx context.Context, f *flight) (chat.Answer, error) {
 	sent := b.learner.send(f.lane.name, b.meter.costs(f.est))
 	answer, err := b.client.Complete(ctx, f.lane.key.secret, f.item.Body)
 	b.tally.end(f, answer, err)
+	b.meter.settle(ctx, f.est, answer.Usage) // that of a useless answer as well: it was billed
 	if err == nil {
-		b.meter.settle(ctx, answer.Usage)
 		b.meter.learn(f.item.Model, f.est, answer.Usage)
 	}
 	b.learner.hear(sent, answer.Header) // after the refund, or that would raise what the server says is left

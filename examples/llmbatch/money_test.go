@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/toller-go/toller/examples/internal/fakellm"
+	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
 )
@@ -96,6 +98,7 @@ func TestBudgets(t *testing.T) {
 }
 
 // Where bodies don't bound their answers, a budget can be overshot by those that are under way, but not by others; and -set bounds them.
+// Answers of no use are billed like others.
 func TestBudgetUnbounded(t *testing.T) {
 	const answer, inFlight, budget = 5000, 4, 12_000
 	tests := []struct {
@@ -106,19 +109,20 @@ func TestBudgetUnbounded(t *testing.T) {
 		{[]string{"-set", fmt.Sprintf("max_tokens=%d", answer)}, 2, budget / answer},
 		{[]string{"-set", fmt.Sprintf("max_completion_tokens=%d", answer)}, 2, budget / answer},
 	}
-	for _, test := range tests {
+	for n := range 2 * len(tests) {
+		test, choices := tests[n/2], []string{`{"message":{"content":"x"},"finish_reason":"stop"}`, ""}[n%2]
 		var sent atomic.Int64
 		long := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			sent.Add(1)
 			_, _ = io.Copy(io.Discard, r.Body)
 			time.Sleep(time.Second) // so that as many are under way as may be
-			_, _ = fmt.Fprintf(w, `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":%d}}`, answer)
+			_, _ = fmt.Fprintf(w, `{"choices":[%s],"usage":{"prompt_tokens":30,"completion_tokens":%d}}`, choices, answer)
 		})
 		r := newRun(t, "http://long/v1", 20)
 		flags := append([]string{"-budget-tokens", fmt.Sprint(budget), "-max-in-flight", fmt.Sprint(inFlight)}, test.flags...)
 		code, _, _ := r.inBubble(t, func() http.Handler { return long }, r.args(flags...))
 		if n := sent.Load(); code != exitPaused || n < test.least || n > test.most {
-			t.Errorf("%v: exit code %d, %d requests; want %d to %d", test.flags, code, n, test.least, test.most)
+			t.Errorf("%v, [%s]: exit code %d, %d requests; want %d to %d", test.flags, choices, code, n, test.least, test.most)
 		}
 	}
 }
@@ -211,6 +215,32 @@ func TestCosts(t *testing.T) {
 	for name, tokens := range want {
 		if math.Abs(got[name]-tokens) > 1e-9 {
 			t.Errorf("%s costs %v, want %v", name, got[name], tokens)
+		}
+	}
+}
+
+// settlements is what an attempt was corrected to, by limit.
+type settlements map[string]float64
+
+func (s settlements) SettleAttempt(_ int, limit string, actual float64) error {
+	s[limit] = actual
+	return nil
+}
+
+// An input of which a server says nothing stays charged as it was estimated.
+func TestSettle(t *testing.T) {
+	s := settings{itpm: 1000, otpm: 1000, budgetTokens: 1e6, budgetUSD: 1, price: price{known: true, in: 1000, cached: 1000, out: 1000}}
+	for u, want := range map[api.Usage]settlements{
+		{}:                     {},
+		{Output: 12}:           {limitInput: 30, limitOutput: 12, budgetTokens: 42, budgetUSD: 42},
+		{Input: 9}:             {limitInput: 9, limitOutput: 0, budgetTokens: 9, budgetUSD: 9},
+		{Input: 9, Output: 12}: {limitInput: 9, limitOutput: 12, budgetTokens: 21, budgetUSD: 21},
+	} {
+		got := settlements{}
+		ctx := job.WithAttempt(t.Context(), job.Attempt{}.WithSettler(got))
+		newMeter(&s).settle(ctx, estimate{Estimate: api.Estimate{Input: 29.5, Output: 1024}}, u)
+		if !maps.EqualFunc(got, want, func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }) {
+			t.Errorf("%+v: %v, want %v", u, got, want)
 		}
 	}
 }

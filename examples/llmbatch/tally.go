@@ -116,9 +116,9 @@ func (t *tally) end(f *flight, answer chat.Answer, err error) {
 	if f.tries++; f.tries > 1 {
 		t.counts.Retries++
 	}
+	t.bill(answer.Usage) // if only of an answer of no use
 	if err == nil {
 		t.counts.Busy += took.Seconds()
-		t.bill(answer.Usage)
 		return
 	}
 	t.last = err.Error()

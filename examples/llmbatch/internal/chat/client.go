@@ -73,7 +73,7 @@ type Answer struct {
 }
 
 // Complete posts body, byte for byte, under an API key, and returns the answer; or an [*api.Error] marked for the dispatcher, and of
-// the answer at most the Header. It blocks until the whole answer is there or ctx ends. A server that repeats the key to us does not get it into our files: whatever
+// the answer at most the Header and the Usage: what is of no use may have been billed. It blocks until the whole answer is there or ctx ends. A server that repeats the key to us does not get it into our files: whatever
 // it says is without.
 func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -149,7 +149,7 @@ func judge(resp *http.Response, text []byte) (Answer, error) {
 			Filtered: m.Class == api.Filtered, Truncated: m.Truncated,
 		}, nil
 	}
-	return Answer{Header: resp.Header}, m.Mark(&api.Error{Meaning: m, Body: text})
+	return Answer{Header: resp.Header, Usage: m.Usage}, m.Mark(&api.Error{Meaning: m, Body: text})
 }
 
 // transportError is the error of an attempt that got no answer. Without a connection nothing has been sent.

@@ -72,6 +72,7 @@ func (b *batch) takeBack(changed []int, first string) error {
 		if err := b.rec.Reset(n); err != nil {
 			return err
 		}
+		delete(b.rec.wasted, n) // it was another prompt
 	}
 	b.rec.resets = true
 	b.rec.found = b.rec.Counts()

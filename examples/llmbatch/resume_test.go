@@ -182,6 +182,22 @@ func TestChangedInput(t *testing.T) {
 	r.again(t, exitUsage, "-set", "seed=1") // what would be sent is another
 }
 
+// A line that has changed begins anew: what was wasted on the old one is no reason to give it up.
+func TestChangedAfterWaste(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 1)
+	j, err := journal.Open(r.out+".journal", journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, _ := json.Marshal(wasted{2})
+	if err := errors.Join(j.Start(0, 1, nil), j.Append(journal.Entry{Kind: journal.KindRetry, Ambiguous: true, Data: data}), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.run(t, exitDone, "-allow-changed", "-retry-ambiguous", "1")
+	api.mustHit(t, 1, 1)
+}
+
 // What was under way when a run was cut off is sent again, or given up as maybe billed.
 func TestInFlightAtACrash(t *testing.T) {
 	for how, code := range map[string]int{"retry": exitDone, "fail": exitSomeFailed} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 )
 
 // maxOutputLine is the longest line of an output: the longest body there may be, with every byte escaped as \u00xx.
@@ -124,7 +125,7 @@ func (v *verifier) line(line []byte, n int) {
 }
 
 // findMissing counts the items without a line. The ids are in the file only, so it is read once more, up to the last example; standard
-// input can't be, and there the line has to do.
+// input or a pipe can't be, and there the line has to do.
 func (v *verifier) findMissing(opt Options) error {
 	missing := &v.report.Missing
 	for line, answer := range v.answered {
@@ -133,6 +134,9 @@ func (v *verifier) findMissing(opt Options) error {
 		}
 	}
 	if missing.Count == 0 || v.report.In == "-" {
+		return nil
+	}
+	if file, err := os.Stat(v.report.In); err == nil && !file.Mode().IsRegular() {
 		return nil
 	}
 	opt.SkipDuplicates = true

@@ -145,6 +145,27 @@ func TestVerifyExamples(t *testing.T) {
 	}
 }
 
+// An input may be a pipe, as <(zcat …) of a shell is: that can be read but once.
+func TestVerifyPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	in := fmt.Sprintf("/dev/fd/%d", r.Fd())
+	if _, err := os.Stat(in); err != nil {
+		t.Skip("a pipe has no name there")
+	}
+	if _, err := w.WriteString(verifyInput); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr strings.Builder
+	code := VerifyMain([]string{"-i", in, "-o", writeFile(t, "r.jsonl", line(t, response("a", 200, "{}"))+line(t, response("c", 200, "{}")))}, &stdout, &stderr)
+	if want := in + ":3: no line in the output"; code != exitNotProven || !strings.Contains(stdout.String(), want) || !strings.Contains(stdout.String(), ": 1 missing\n") {
+		t.Errorf("exit %d, want %q\n%s%s", code, want, &stdout, &stderr)
+	}
+}
+
 // TestVerifyAdds mixes lines at random: each line and each item is counted in exactly one class, and OK is true exactly when the output is the
 // input's ids in some order.
 func TestVerifyAdds(t *testing.T) {

@@ -98,7 +98,10 @@ func (c *carry) take(record journal.Record) {
 	if ofMinute {
 		u.input += float64(max(0, of.Input))
 		u.output += float64(max(0, of.Output))
-		u.level, u.last = c.s.levelAt(u, at)-1, at
+		u.level = c.s.levelAt(u, at) - 1
+		if at.After(u.last) {
+			u.last = at
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -139,6 +140,26 @@ func TestCarry(t *testing.T) {
 		if !maps.Equal(got, want.costs) || len(u.day) != want.day {
 			t.Errorf("%s: %v, %d in a day; want %v", key, got, len(u.day), want)
 		}
+	}
+}
+
+// Records of attempts at once may be in another order than they were sent in: that makes them no cheaper.
+func TestCarryDisorder(t *testing.T) {
+	s := settings{rpm: 60, burst: 10}
+	m := newMeter(&s)
+	cost := func(ago ...time.Duration) float64 {
+		c := newCarry(&s)
+		c.now = c.now.Truncate(time.Millisecond) // as the records are
+		for _, d := range ago {
+			data, _ := json.Marshal(sent{At: c.now.Add(-d).UnixMilli(), Model: "m"})
+			c.take(journal.Record{Kind: journal.KindStart, Data: data})
+		}
+		return c.costs(m, c.lanes[laneID{"", "m"}])[0].Tokens
+	}
+	alternating := slices.Repeat([]time.Duration{2 * time.Second, time.Second}, 10)
+	sorted := slices.SortedFunc(slices.Values(alternating), func(a, b time.Duration) int { return cmp.Compare(b, a) })
+	if got, want := cost(alternating...), cost(sorted...); math.Abs(got-want) > 1e-9 {
+		t.Errorf("%v out of order, %v in order", got, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -74,4 +75,29 @@ func TestReaderGone(t *testing.T) {
 		t.Errorf("%d lines", len(records))
 	}
 	api.mustHit(t, prompts, prompts)
+}
+
+// So it is while a resume writes what earlier runs have answered: nothing is sent then, and what it was given makes sense.
+func TestReaderGoneWhileRestoring(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a pipe breaks with another error there")
+	}
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	flags := []string{"-o", "-", "-journal", filepath.Join(t.TempDir(), "journal")}
+	r.run(t, exitDone, flags...)
+	read, write, err := os.Pipe()
+	if err != nil || read.Close() != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	if code := start(r.args(flags...), console{out: write, err: r.stderr}); code != exitNotRecorded {
+		t.Errorf("exit code %d, want %d", code, exitNotRecorded)
+	}
+	for _, words := range []string{"nothing was sent", "broken pipe; have it read to the end", "go on with: "} {
+		if !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+	}
+	api.mustHit(t, 3, 3)
 }

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// remedies is what to do when the system refuses to write: the disk is full, or the file is not ours. What is named wrongly is another
+// remedies is what to do when the system refuses to write: the disk is full, the file is not ours, or nobody reads the pipe. What is named wrongly is another
 // matter. The first that fits counts.
 var remedies = []struct {
 	err error
@@ -17,6 +17,7 @@ var remedies = []struct {
 	{syscall.EFBIG, "raise the limit on the size of files (ulimit -f)"},
 	{syscall.EROFS, "make it writable"},
 	{syscall.EIO, "look at the disk"},
+	{syscall.EPIPE, "have it read to the end"},
 	{fs.ErrPermission, "allow writing there"},
 }
 

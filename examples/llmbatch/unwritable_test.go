@@ -27,6 +27,7 @@ func TestNotBegun(t *testing.T) {
 		{at("out", syscall.EFBIG), exitNotRecorded, "ulimit -f"},
 		{at("out", syscall.EROFS), exitNotRecorded, "read-only file system; make it writable\n"},
 		{at("out", syscall.EIO), exitNotRecorded, "look at the disk\n"},
+		{at("stdout", syscall.EPIPE), exitNotRecorded, "broken pipe; have it read to the end\n"},
 		{at("out", syscall.EACCES), exitNotRecorded, "permission denied; allow writing there\n"},
 	}
 	s := settings{in: "in", journal: "j", command: []string{"-i", "in"}}

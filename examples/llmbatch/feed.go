@@ -145,13 +145,13 @@ func (b *batch) dequeue(model string) {
 	b.queues[model] = queue
 }
 
-// brokeBy says that a budget is used up, of which so much is left, and what to do.
+// brokeBy says that a budget is used up, of which so much is left, and that it was one of this run.
 func (b *batch) brokeBy(budget string, left float64) string {
 	spent := b.tally.now()
 	if budget == budgetUSD {
-		return fmt.Sprintf("-budget-usd is used up: of $%g, $%.6f is left, and the next prompt may cost more; go on with a larger one", b.budgetUSD, left/mills)
+		return fmt.Sprintf("this run's -budget-usd is used up: of $%g, $%.6f is left, and the next prompt may cost more; the same command may spend as much again", b.budgetUSD, left/mills)
 	}
-	return fmt.Sprintf("-budget-tokens is used up: of %.0f, %.0f are left (%d were billed), and the next prompt may take more; go on with a larger one",
+	return fmt.Sprintf("this run's -budget-tokens is used up: of %.0f, %.0f are left (%d were billed), and the next prompt may take more; the same command may use as much again",
 		b.budgetTokens, left, spent.PromptTokens+spent.CompletionTokens)
 }
 

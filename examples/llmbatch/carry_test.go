@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -161,6 +162,34 @@ func TestCarryDisorder(t *testing.T) {
 	if got, want := cost(alternating...), cost(sorted...); math.Abs(got-want) > 1e-9 {
 		t.Errorf("%v out of order, %v in order", got, want)
 	}
+}
+
+// What waits for the requests of earlier runs to become a day old is told.
+func TestWaitsForDay(t *testing.T) {
+	r := newRun(t, "http://nobody/v1", 4)
+	r.bubble(t, http.NotFoundHandler, func(open func([]string) *batch) {
+		j, err := journal.Open(r.out+".journal", journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := json.Marshal(sent{At: time.Now().Add(-time.Hour).UnixMilli(), Key: keyEnv, Model: "fake-mini"})
+		if err := errors.Join(j.Start(0, 0, data), j.Start(1, 0, data), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		b := open(r.args("-rpd", "2", "-run-deadline", "2m"))
+		told := make(chan report, 1)
+		time.AfterFunc(time.Minute, func() { told <- b.report() })
+		if code := b.answerAll(nil); code != exitPaused {
+			t.Errorf("exit code %d\n%s", code, r.stderr)
+		}
+		during, after := <-told, b.report()
+		if news := b.doing(during); during.Queued != 4 || !strings.Contains(news, "4 wait for requests-day") {
+			t.Errorf("%d are queued: %s", during.Queued, news)
+		}
+		if after.Queued != 0 || len(after.WaitsFor) > 0 {
+			t.Errorf("at the end, %d are queued: %v", after.Queued, after.WaitsFor)
+		}
+	})
 }
 
 // What is left of a day grows as the requests of earlier runs become a day old.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/toller-go/toller/dispatcher"
@@ -53,6 +54,7 @@ func (b *batch) loop(ctx context.Context, cancel context.CancelFunc) {
 		if !b.halt.isAsked() {
 			b.feed(ctx)
 		}
+		b.barred.Store(int64(b.countBarred()))
 		if len(b.flights) == 0 && (b.read == nil && b.unbound() == 0 || b.halt.isAsked()) {
 			return
 		}
@@ -74,6 +76,17 @@ func (b *batch) unbound() int {
 	n := 0
 	for _, queue := range b.queues {
 		n += len(queue)
+	}
+	return n
+}
+
+// countBarred is how many of them earlier runs have left nothing of -rpd for.
+func (b *batch) countBarred() int {
+	n := 0
+	for model, queue := range b.queues {
+		if !slices.ContainsFunc(b.ring.of(model), (*lane).allowed) {
+			n += len(queue)
+		}
 	}
 	return n
 }

@@ -53,8 +53,11 @@ type lane struct {
 	allowance *allowance // immutable once the run has begun; nil: earlier runs leave it all that its limits have
 }
 
+// allowed reports whether its key, and what earlier runs have left of -rpd, let another prompt be bound to the lane.
+func (l *lane) allowed() bool { return l.key.dead() == "" && l.allowance.left() > l.waiting }
+
 // free reports whether the lane can send by itself, as far as is known.
-func (l *lane) free() bool { return !l.held && l.key.dead() == "" && l.allowance.left() > l.waiting }
+func (l *lane) free() bool { return !l.held && l.allowed() }
 
 // keyring is the keys, and which of them takes the next prompt. It belongs to the loop.
 type keyring struct {
@@ -98,7 +101,7 @@ func (r *keyring) pick(model string) *lane {
 	lanes := r.of(model)
 	free := slices.ContainsFunc(lanes, (*lane).free)
 	for _, l := range lanes {
-		if l.waiting >= r.most || l.key.dead() != "" || free && l.held || l.waiting >= l.allowance.left() {
+		if l.waiting >= r.most || !l.allowed() || free && l.held {
 			continue
 		}
 		if best == nil || l.waiting < best.waiting || l.waiting == best.waiting && l.under < best.under {

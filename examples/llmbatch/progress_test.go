@@ -254,8 +254,8 @@ func TestWaits(t *testing.T) {
 	got := waits([]scheduler.KeySnapshot{
 		{Queued: 3, Waits: limit("tokens")}, {Queued: 1, Waits: []scheduler.Wait{{Kind: scheduler.ForCooldown}}}, {Queued: 2, Waits: limit("tokens")}, {Running: 4},
 		{Queued: 6, Waits: []scheduler.Wait{{Kind: scheduler.ForWorker}}},
-	})
-	want := []waitsFor{{"room in flight", 6}, {"tokens", 5}, {"the end of a cooldown", 1}}
+	}, 2)
+	want := []waitsFor{{"room in flight", 6}, {"tokens", 5}, {limitRequestsDay, 2}, {"the end of a cooldown", 1}}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}

@@ -59,10 +59,13 @@ type limitReport struct {
 
 // report looks at the run.
 func (b *batch) report() report {
-	c, s := b.tally.now(), b.d.Snapshot()
+	c, s, barred := b.tally.now(), b.d.Snapshot(), int(b.barred.Load())
+	if b.halt.isAsked() {
+		barred = 0 // they wait no more
+	}
 	r := report{
-		Seconds: c.elapsed().Seconds(), counts: c, InFlight: s.Running, MaxInFlight: s.Workers, Queued: s.Queued, Waiting: s.Waiting,
-		Oldest: b.tally.oldest().Seconds(), ETA: -1, WaitsFor: waits(s.Keys), Dead: b.ring.deadKeys(), LastErr: b.tally.lastError(),
+		Seconds: c.elapsed().Seconds(), counts: c, InFlight: s.Running, MaxInFlight: s.Workers, Queued: s.Queued + barred, Waiting: s.Waiting,
+		Oldest: b.tally.oldest().Seconds(), ETA: -1, WaitsFor: waits(s.Keys, barred), Dead: b.ring.deadKeys(), LastErr: b.tally.lastError(),
 	}
 	if left := c.remaining(); left >= 0 {
 		r.ETA = left.Seconds()
@@ -91,9 +94,12 @@ func (b *batch) most(l scheduler.LimitSnapshot) float64 {
 	return l.Burst
 }
 
-// waits says what the queued prompts of all keys wait for, the most first.
-func waits(keys []scheduler.KeySnapshot) []waitsFor {
+// waits says what the queued prompts of all keys wait for, and those that are barred, the most first.
+func waits(keys []scheduler.KeySnapshot, barred int) []waitsFor {
 	by := make(map[string]int)
+	if barred > 0 {
+		by[limitRequestsDay] = barred
+	}
 	for _, key := range keys {
 		if key.Queued == 0 || len(key.Waits) == 0 {
 			continue

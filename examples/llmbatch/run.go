@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/toller-go/toller/dispatcher"
@@ -72,6 +73,7 @@ type batch struct {
 	halt    halt
 	live    bool // a display owns the terminal: say nothing besides
 	sending attempts
+	barred  atomic.Int64  // prompts that are bound to no key because earlier runs have left nothing of -rpd; set by the loop
 	events  chan event    // what the loop is told
 	over    chan struct{} // closed when the loop is
 

@@ -28,21 +28,19 @@ func (v *vigil) event(kind scheduler.EventKind, at policy.Time) scheduler.Event 
 	return ev
 }
 
-// Beside reports whether ctx belongs to an attempt of the job's dispatcher.
-func (h *header) Beside(ctx context.Context) bool { return h.d.place.Inside(ctx) }
+// Place returns that of the job's dispatcher.
+func (h *header) Place() job.Place { return h.d.place }
 
-// AttendJobs returns the wait of the attempt that ctx belongs to for any one of those jobs that are of this dispatcher, and the
-// others.
-func (h *header) AttendJobs(ctx context.Context, jobs []job.Owner) (job.Attendance, []job.Owner) {
-	a, others := &attendance{d: h.d, ctx: ctx, any: new(scheduler.Awaited)}, []job.Owner(nil)
+// AttendJobs returns the wait of the attempt that ctx belongs to for any one of jobs. Those of a dispatcher of the same name, which has
+// been closed, are over.
+func (h *header) AttendJobs(ctx context.Context, jobs []job.Owner) job.Attendance {
+	a := &attendance{d: h.d, ctx: ctx, any: new(scheduler.Awaited)}
 	for _, other := range jobs {
 		if mine, ok := other.(*header); ok && mine.d == h.d {
 			a.any.Add(&mine.entry)
-		} else {
-			others = append(others, other)
 		}
 	}
-	return a, others
+	return a
 }
 
 // attend notes that the attempt to which ctx belongs waits for the job, until leave is called.

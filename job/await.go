@@ -37,10 +37,9 @@ func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	var hopeless chan struct{} // closed when there is a deadlock
 	if f.insideOwn(ctx) {
 		hopeless = make(chan struct{})
-		for _, a := range attend(ctx, []Owner{f.owner}) {
-			a.Begin(func() { close(hopeless) })
-			defer a.End() //nolint:revive // there is but one
-		}
+		a := f.owner.AttendJobs(ctx, []Owner{f.owner})
+		a.Begin(func() { close(hopeless) })
+		defer a.End()
 	}
 	select {
 	case <-f.Done():
@@ -64,5 +63,10 @@ func (f *Future[T]) giveUp(why error) (T, error) {
 
 // insideOwn reports whether ctx belongs to an attempt of the dispatcher whose job this is.
 func (f *Future[T]) insideOwn(ctx context.Context) bool {
-	return f.owner != nil && f.owner.Beside(ctx)
+	return f.owner != nil && f.owner.Place().Inside(ctx)
+}
+
+// isBeside reports whether f is of the dispatcher of other, which has one.
+func (f *Future[T]) isBeside(other *Future[T]) bool {
+	return f.owner != nil && f.owner.Place() == other.owner.Place()
 }

@@ -75,11 +75,11 @@ type Owner interface {
 	CancelJob() Canceled
 	// ExplainJob says what the job waits for.
 	ExplainJob() Explanation
-	// Beside reports whether ctx belongs to an attempt of the job's dispatcher.
-	Beside(ctx context.Context) bool
-	// AttendJobs is for an attempt of the same dispatcher, the one that ctx belongs to, which is going to wait for any one of jobs. It
-	// returns those that are of other dispatchers.
-	AttendJobs(ctx context.Context, jobs []Owner) (_ Attendance, others []Owner)
+	// Place returns that of the job's dispatcher.
+	Place() Place
+	// AttendJobs is for an attempt of the same dispatcher, the one that ctx belongs to, which is going to wait for any one of jobs, all
+	// of that dispatcher.
+	AttendJobs(ctx context.Context, jobs []Owner) Attendance
 }
 
 // Attendance is an attempt's waiting for any one of several jobs, until each is over.
@@ -89,16 +89,6 @@ type Attendance interface {
 	Begin(hopeless func())
 	// End says that it goes on. It may wait again.
 	End()
-}
-
-// attend returns the waits of ctx's attempt for any one of jobs, one for each of their dispatchers.
-func attend(ctx context.Context, jobs []Owner) (all []Attendance) {
-	for len(jobs) > 0 {
-		var a Attendance
-		a, jobs = jobs[0].AttendJobs(ctx, jobs)
-		all = append(all, a)
-	}
-	return all
 }
 
 // ID returns the job's number within its dispatcher; zero for a nil or zero Future.

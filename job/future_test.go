@@ -29,9 +29,9 @@ func (o *owner) CancelJob() job.Canceled { return o.cancel() }
 
 func (o *owner) ExplainJob() job.Explanation { return job.Explanation{ID: o.JobID()} }
 
-func (o *owner) Beside(ctx context.Context) bool { return job.Inside(ctx, "test") }
+func (o *owner) Place() job.Place { return job.PlaceOf("test") }
 
-func (o *owner) AttendJobs(context.Context, []job.Owner) (job.Attendance, []job.Owner) {
+func (o *owner) AttendJobs(context.Context, []job.Owner) job.Attendance {
 	panic("nobody is beside it")
 }
 

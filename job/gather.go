@@ -80,12 +80,13 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 		for i := range waiting {
 			waiting[i] = true
 		}
-		var attending []Attendance // from the first wait on
+		among := circle[T]{futures: futures, waiting: waiting}
+		var attending Attendance // once nothing but jobs of ctx's own dispatcher is waited for
 		for left := len(futures); left > 0; {
 			over := box.take()
 			if len(over) == 0 {
 				if attending == nil {
-					attending = attendAll(ctx, futures, waiting)
+					attending = among.attend(ctx)
 				}
 				if why := wait(ctx, box, attending); why != nil {
 					giveUp(why, futures, waiting, yield)
@@ -104,25 +105,46 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 	}
 }
 
-// attendAll returns the waits for those that are waited for and of which ctx belongs to an attempt of their dispatcher. It is not nil.
-func attendAll[T any](ctx context.Context, futures []*Future[T], waiting []bool) []Attendance {
-	var inside []Owner
-	for i, f := range futures {
-		if ctx != nil && waiting[i] && f.insideOwn(ctx) {
-			inside = append(inside, f.owner)
+// circle is futures of which some are waited for.
+type circle[T any] struct {
+	futures    []*Future[T]
+	waiting    []bool
+	first, odd int // the first that is waited for, and the first after it of another dispatcher, if they still are
+}
+
+// attend returns the wait of ctx's attempt for those that are waited for, or nil if one of them is not of its dispatcher: as long as that
+// one may come, it does not matter that the others never will. Of very many, each is looked at about once, however often they wait.
+func (c *circle[T]) attend(ctx context.Context) Attendance {
+	for !c.waiting[c.first] {
+		c.first++
+	}
+	one := c.futures[c.first]
+	if ctx == nil || !one.insideOwn(ctx) {
+		return nil
+	}
+	for c.odd < len(c.futures) && (!c.waiting[c.odd] || c.futures[c.odd].isBeside(one)) {
+		c.odd++
+	}
+	if c.odd < len(c.futures) {
+		return nil
+	}
+	var jobs []Owner
+	for i, f := range c.futures {
+		if c.waiting[i] {
+			jobs = append(jobs, f.owner)
 		}
 	}
-	return append([]Attendance{}, attend(ctx, inside)...)
+	return one.owner.AttendJobs(ctx, jobs)
 }
 
 // wait waits until one more job may be over. The error says why there is nothing more to wait for.
-func wait(ctx context.Context, box *inbox, attending []Attendance) error {
+func wait(ctx context.Context, box *inbox, attending Attendance) error {
 	if ctx == nil {
 		return ErrNilContext
 	}
-	for _, a := range attending {
-		a.Begin(box.despair)
-		defer a.End() //nolint:revive // for all of them, until the wait is over
+	if attending != nil {
+		attending.Begin(box.despair)
+		defer attending.End()
 	}
 	return box.wait(ctx)
 }

@@ -16,12 +16,13 @@ type vigil struct {
 	attempt  int
 	on       *header            // nil: any
 	any      *scheduler.Awaited // in place of on
+	left     int                // of any: how many it has not taken the result of
 	hopeless func()             // tells it that what it waits for will never be over; does not block
 }
 
 // event is that the vigil begins or ends.
 func (v *vigil) event(kind scheduler.EventKind, at policy.Time) scheduler.Event {
-	ev := scheduler.Event{Kind: kind, At: at, By: &v.by.entry, Attempt: v.attempt, Any: v.any}
+	ev := scheduler.Event{Kind: kind, At: at, By: &v.by.entry, Attempt: v.attempt, Any: v.any, Left: v.left}
 	if v.on != nil {
 		ev.Entry = &v.on.entry
 	}
@@ -46,7 +47,7 @@ func (h *header) AttendJobs(ctx context.Context, jobs []job.Owner) job.Attendanc
 // attend notes that the attempt to which ctx belongs waits for the job, until leave is called.
 func (h *header) attend(ctx context.Context, hopeless func()) (leave func()) {
 	a := &attendance{d: h.d, ctx: ctx, on: h}
-	a.Begin(hopeless)
+	a.Begin(1, hopeless)
 	return a.End
 }
 
@@ -60,8 +61,8 @@ type attendance struct {
 }
 
 // Begin posts the vigils.
-func (a *attendance) Begin(hopeless func()) {
-	a.vigils = a.begun(sync.OnceFunc(hopeless))
+func (a *attendance) Begin(left int, hopeless func()) {
+	a.vigils = a.begun(left, sync.OnceFunc(hopeless))
 	a.each(a.d.beginVigil)
 }
 
@@ -83,7 +84,7 @@ func (a *attendance) each(do func(*vigil)) {
 // begun returns the vigil of the attempt that waits, and those of all that wait with it: an attempt that is run within a Do keeps the
 // one that has called it, and so on. All tell the same one, who waits in the end; that he is the latest matters where an attempt has
 // called several, for the latest is told first.
-func (a *attendance) begun(hopeless func()) (vigils []*vigil) {
+func (a *attendance) begun(left int, hopeless func()) (vigils []*vigil) {
 	on, anyOf, ctx := a.on, a.any, a.ctx
 	for waits := true; waits; {
 		attempt, settler := a.d.place.Attempt(ctx)
@@ -91,7 +92,7 @@ func (a *attendance) begun(hopeless func()) (vigils []*vigil) {
 		if !ok || by.d != a.d {
 			break
 		}
-		vigils = append(vigils, &vigil{by: by, attempt: attempt.N, on: on, any: anyOf, hopeless: hopeless})
+		vigils = append(vigils, &vigil{by: by, attempt: attempt.N, on: on, any: anyOf, left: left, hopeless: hopeless})
 		on, anyOf, ctx, waits = by, nil, by.ctx, by.keepsCaller()
 	}
 	slices.Reverse(vigils)

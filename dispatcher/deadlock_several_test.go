@@ -67,3 +67,47 @@ func TestDeadlockWaitsForOtherDispatchers(t *testing.T) {
 		}
 	}
 }
+
+// S-F8: who waits for any one of several, one of which is over, is about to go on, though he has not looked at it yet: nobody is told of a
+// deadlock because of him.
+func TestDeadlockIsNotToldBecauseOfOneWhoGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Workers: 2})
+		line := newTimeline()
+		futures := make(chan *job.Future[int], 2)
+		waits := submit(t, d, func(ctx context.Context) (int, error) {
+			var queued []*job.Future[int]
+			for range cap(futures) {
+				future, err := dispatcher.Submit(context.WithoutCancel(ctx), d, line.marking(0, nil))
+				if err != nil {
+					return 0, err
+				}
+				futures <- future
+				queued = append(queued, future)
+			}
+			for i, result := range job.Completed(ctx, queued...) {
+				assert.ErrorIs(t, result.Err, job.ErrCanceled)
+				return i, nil
+			}
+			return 0, nil
+		})
+		begin := make(chan struct{})
+		other := submit(t, d, func(ctx context.Context) (int, error) {
+			<-begin
+			last := submit(t, d, line.marking(time.Second, nil))
+			return last.Await(ctx)
+		})
+		synctest.Wait()
+		release := dispatcher.Hold(d)
+		go (<-futures).Cancel()
+		synctest.Wait()
+		close(begin)
+		synctest.Wait()
+		release()
+		first, err := await(t, waits)
+		require.NoError(t, err)
+		assert.Zero(t, first)
+		_, err = await(t, other)
+		require.NoError(t, err)
+	})
+}

@@ -92,7 +92,7 @@ func (s *stage[A, In, Out]) wait(ctx context.Context, cancel context.CancelCause
 		for _, f := range s.under {
 			a.any.Add(&f.job.entry)
 		}
-		a.Begin(func() { ring(hopeless) })
+		a.Begin(len(s.under), func() { ring(hopeless) })
 		defer a.End()
 	}
 	for { // every job is settled at some time, so it needs no other way out
@@ -102,6 +102,9 @@ func (s *stage[A, In, Out]) wait(ctx context.Context, cancel context.CancelCause
 				return over
 			}
 		case <-hopeless:
+			if over := s.outbox.take(); len(over) > 0 {
+				return over // it was told before these came
+			}
 			cancel(job.ErrDeadlock)
 		}
 	}

@@ -38,7 +38,7 @@ func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	if f.insideOwn(ctx) {
 		hopeless = make(chan struct{})
 		a := f.owner.AttendJobs(ctx, []Owner{f.owner})
-		a.Begin(func() { close(hopeless) })
+		a.Begin(1, func() { close(hopeless) })
 		defer a.End()
 	}
 	select {

@@ -84,9 +84,9 @@ type Owner interface {
 
 // Attendance is an attempt's waiting for any one of several jobs, until each is over.
 type Attendance interface {
-	// Begin says that the attempt does nothing else but wait, until End. Meanwhile hopeless may be called, once: none of the jobs
-	// will ever be over. It does not block.
-	Begin(hopeless func())
+	// Begin says that the attempt does nothing else but wait, until End, and how many of the jobs it has not taken the result of.
+	// Meanwhile hopeless may be called, once: none of them will ever be over. It does not block.
+	Begin(left int, hopeless func())
 	// End says that it goes on. It may wait again.
 	End()
 }

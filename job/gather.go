@@ -88,7 +88,7 @@ func Completed[T any](ctx context.Context, futures ...*Future[T]) iter.Seq2[int,
 				if attending == nil {
 					attending = among.attend(ctx)
 				}
-				if why := wait(ctx, box, attending); why != nil {
+				if why := wait(ctx, box, attending, left); why != nil {
 					giveUp(why, futures, waiting, yield)
 					return
 				}
@@ -138,12 +138,12 @@ func (c *circle[T]) attend(ctx context.Context) Attendance {
 }
 
 // wait waits until one more job may be over. The error says why there is nothing more to wait for.
-func wait(ctx context.Context, box *inbox, attending Attendance) error {
+func wait(ctx context.Context, box *inbox, attending Attendance, left int) error {
 	if ctx == nil {
 		return ErrNilContext
 	}
 	if attending != nil {
-		attending.Begin(box.despair)
+		attending.Begin(left, box.despair)
 		defer attending.End()
 	}
 	return box.wait(ctx)

@@ -11,6 +11,7 @@ type await struct {
 	attempt int
 	on      *Entry
 	any     *Awaited // in place of on
+	left    int      // of any: how many it has not taken the result of
 }
 
 // Awaited is jobs of which an attempt waits for any one. It may wait for them again, when some are over: what it costs to say so is
@@ -23,14 +24,14 @@ func (a *Awaited) Add(e *Entry) { a.jobs = append(a.jobs, e) }
 // await notes that ev.By's attempt waits for ev.Entry.
 func (c *Core) await(ev Event) {
 	if ev.By.flies(ev.Attempt) {
-		c.awaits = append(c.awaits, await{ev.By, ev.Attempt, ev.Entry, ev.Any})
+		c.awaits = append(c.awaits, await{ev.By, ev.Attempt, ev.Entry, ev.Any, ev.Left})
 		c.entangled = true
 	}
 }
 
 // unawait notes that it does so no more.
 func (c *Core) unawait(ev Event) {
-	over := await{ev.By, ev.Attempt, ev.Entry, ev.Any}
+	over := await{ev.By, ev.Attempt, ev.Entry, ev.Any, ev.Left}
 	for i, a := range slices.Backward(c.awaits) { // the latest is most often the first to end
 		if a == over {
 			c.awaits = slices.Delete(c.awaits, i, i+1)
@@ -97,21 +98,22 @@ func (c *Core) stuck() map[*Entry]bool {
 }
 
 // inVain reports whether none of what a waits for will ever be over unless one of those that are stuck ends. Of several, the latest is
-// looked at first: it is the least likely to be over.
+// looked at first: it is the least likely to be over. One that is over but has not been taken is about to wake whoever waits.
 func (c *Core) inVain(a await, stuck map[*Entry]bool) bool {
 	if a.any == nil {
 		return c.hopeless(a.on, stuck)
 	}
-	hopeless := false
+	left := a.left
 	for _, e := range slices.Backward(a.any.jobs) {
 		if e.state == Settled || e.state == Detached {
-			continue // it is waited for no more
+			continue
 		}
-		if hopeless = c.hopeless(e, stuck); !hopeless {
-			break
+		if !c.hopeless(e, stuck) {
+			return false
 		}
+		left--
 	}
-	return hopeless
+	return left == 0
 }
 
 // hopeless reports whether e will never be over unless one of those that are stuck ends.

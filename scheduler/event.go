@@ -50,6 +50,7 @@ type Event struct {
 	Attempt int            // Done and Unstarted: which one, as counted by Entry.Runs; another than the latest is stale. Await and Unawait: By's
 	By      *Entry         // Await and Unawait
 	Any     *Awaited       // Await and Unawait, in place of Entry: one of these is enough
+	Left    int            // Await and Unawait, with Any: how many of these By's attempt has not taken the result of
 	Outcome policy.Outcome // Done only
 	Key     string         // Override and Observe
 	Rules   *KeyRules      // Override and Observe: of the key, if they make its lane; nil for none

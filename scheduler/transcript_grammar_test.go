@@ -169,7 +169,10 @@ func (p *player) event(a *actor, at policy.Time, words []string) scheduler.Event
 	case scheduler.Await, scheduler.Unawait:
 		ev.By, ev.Attempt = p.attempt(a, words[1])
 		if strings.Contains(words[2], ",") {
-			ev.Any = p.awaited(a, words[1]+" "+words[2])
+			ev.Any, ev.Left = p.awaited(a, words[1]+" "+words[2]), 1+strings.Count(words[2], ",")
+			if len(words) > 3 { // some of them have been taken
+				ev.Left = p.number(words[3])
+			}
 		} else {
 			ev.Entry, _ = p.attempt(a, words[2])
 		}

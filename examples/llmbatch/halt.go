@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 )
 
 // halt is the wish to end before all is done, and why. The first wish counts, save that a failure to record beats all.
@@ -35,7 +37,8 @@ func (h *halt) wish() (code int, why string) {
 	return h.code, h.why
 }
 
-// obey lets the first signal end the run gently, and the second at once, until ctx ends.
+// obey lets the first signal end the run gently, and the second at once, until ctx ends. A third ends the program: nobody may read what it
+// writes, and the files of a run survive that.
 func (b *batch) obey(ctx context.Context, cancel context.CancelFunc, signals <-chan os.Signal) {
 	select {
 	case <-ctx.Done():
@@ -50,6 +53,7 @@ func (b *batch) obey(ctx context.Context, cancel context.CancelFunc, signals <-c
 	case <-ctx.Done():
 	case <-signals:
 		cancel()
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
 	}
 }
 

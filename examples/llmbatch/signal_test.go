@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -63,6 +65,51 @@ func TestInterruptedWhileReading(t *testing.T) {
 				t.Errorf("%v, %v: nothing has begun", files, err)
 			}
 		})
+	}
+	api.mustHit(t, 1, 1)
+}
+
+// A run that waits for the reader of its output can be ended, and all it has been answered is on record.
+func TestInterruptedWhileWriting(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent a signal there")
+	}
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool {
+		_, _ = fmt.Fprintf(w, `{"choices":[{"message":{"content":"%s"},"finish_reason":"stop"}]}`, strings.Repeat("x", 1<<20)) // more than a pipe holds
+		return true
+	})
+	r := newRun(t, api.baseURL(), 1)
+	flags := []string{"-o", "-", "-journal", filepath.Join(t.TempDir(), "journal")}
+	child := r.child(t, flags...)
+	child.Stderr = r.stderr
+	stdout, err := child.StdoutPipe()
+	if err == nil {
+		err = child.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdout.Read(make([]byte, 1)); err != nil { // and so it waits to write the rest
+		t.Fatal(err)
+	}
+	if err := child.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	r.stderr.await(t, "again to stop at once")
+	late := time.AfterFunc(soon, func() { _ = child.Process.Kill() })
+	defer late.Stop()
+	ended := inBackground(func() int { _ = child.Wait(); return 0 })
+	for child.Process.Signal(syscall.SIGTERM) == nil { // until it has ended
+		time.Sleep(10 * time.Millisecond) // two signals at once would be one
+	}
+	_ = ended(t)
+	if got := child.ProcessState.String(); got != "signal: "+syscall.SIGTERM.String() {
+		t.Errorf("%s; want an end by the signal\n%s", got, r.stderr)
+	}
+	again := r.child(t, flags...)
+	all, err := again.Output()
+	if err != nil || len(recordsOf(t, all)) != 1 {
+		t.Errorf("%v, %d bytes\n%s", err, len(all), again.Stderr)
 	}
 	api.mustHit(t, 1, 1)
 }

@@ -57,11 +57,11 @@ type laneID struct{ key, model string }
 
 // carried is what was sent with one key to one model.
 type carried struct {
-	day           []time.Time // the requests of the last day
-	input, output float64     // tokens of the last minute
-	level         float64     // of the bucket of -rpm at the instant last, had it been full a minute ago: what was sent before is of no account
-	last          time.Time   // zero before the first request of the last minute
-	requests      int         // of the last minute, or day if that counts
+	day           []int64   // the requests of the last day, in milliseconds since 1970; the latest, as many as -rpd
+	input, output float64   // tokens of the last minute
+	level         float64   // of the bucket of -rpm at the instant last, had it been full a minute ago: what was sent before is of no account
+	last          time.Time // zero before the first request of the last minute
+	requests      int       // of the last minute, or day if that counts
 }
 
 func newCarry(s *settings) *carry {
@@ -93,7 +93,8 @@ func (c *carry) take(record journal.Record) {
 	}
 	u.requests++
 	if ofDay {
-		u.day = append(u.day, at)
+		u.day = append(u.day, at.UnixMilli())
+		u.day = u.day[max(0, len(u.day)-int(math.Ceil(c.s.rpd))):] // as long as none of these is a day old they use it up
 	}
 	if ofMinute {
 		u.input += float64(max(0, of.Input))
@@ -167,8 +168,8 @@ type allowance struct {
 	most int // requests in a day
 
 	mu     sync.Mutex
-	before []time.Time // guarded by mu; those of earlier runs, until they are a day old
-	used   int         // guarded by mu; those of this run
+	before []int64 // guarded by mu, in milliseconds since 1970; those of earlier runs, until they are a day old
+	used   int     // guarded by mu; those of this run
 }
 
 // left is how many requests may be sent now.
@@ -197,7 +198,7 @@ func (a *allowance) take() bool {
 
 // room is left with mu held.
 func (a *allowance) room() int {
-	for len(a.before) > 0 && time.Since(a.before[0]) > day {
+	for len(a.before) > 0 && time.Since(time.UnixMilli(a.before[0])) > day {
 		a.before = a.before[1:]
 	}
 	if len(a.before) == 0 {

@@ -116,6 +116,7 @@ func TestCarry(t *testing.T) {
 		start(minute/2, "A", "")
 	}
 	start(-time.Hour, "A", "") // the clock was put back since
+	start(2*time.Hour, "B", "")
 	for range 200 {
 		start(0, "B", "") // the limits were higher
 	}
@@ -129,17 +130,18 @@ func TestCarry(t *testing.T) {
 	for key, want := range map[string]struct {
 		costs map[string]float64
 		day   int
+		since time.Duration
 	}{
-		"A": {map[string]float64{limitRequests: 1, limitRequestsDay: 0, limitTokens: 300, limitInput: 50, limitOutput: 100, budgetTokens: 0}, 6},
-		"B": {map[string]float64{limitRequests: 60, limitRequestsDay: 0, limitTokens: 1000, limitInput: 50, limitOutput: 2000, budgetTokens: 0}, 200},
+		"A": {map[string]float64{limitRequests: 1, limitRequestsDay: 0, limitTokens: 300, limitInput: 50, limitOutput: 100, budgetTokens: 0}, 6, 2 * time.Hour},
+		"B": {map[string]float64{limitRequests: 60, limitRequestsDay: 0, limitTokens: 1000, limitInput: 50, limitOutput: 2000, budgetTokens: 0}, 100, 0},
 	} {
 		u := c.lanes[laneID{key, "m"}]
 		got := make(map[string]float64)
 		for _, cost := range c.costs(m, u) {
 			got[cost.Limit] = math.Round(cost.Tokens*1000) / 1000
 		}
-		if !maps.Equal(got, want.costs) || len(u.day) != want.day {
-			t.Errorf("%s: %v, %d in a day; want %v", key, got, len(u.day), want)
+		if !maps.Equal(got, want.costs) || len(u.day) != want.day || u.day[0] != c.now.Add(-want.since).UnixMilli() {
+			t.Errorf("%s: %v, %v in a day; want %v", key, got, u.day, want)
 		}
 	}
 }
@@ -195,8 +197,8 @@ func TestWaitsForDay(t *testing.T) {
 // What is left of a day grows as the requests of earlier runs become a day old.
 func TestAllowance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		a := &allowance{most: 4, before: []time.Time{began.Add(-23 * time.Hour), began.Add(-23 * time.Hour), began}}
+		began := time.Now().UnixMilli()
+		a := &allowance{most: 4, before: []int64{began - 23*time.Hour.Milliseconds(), began - 23*time.Hour.Milliseconds(), began}}
 		for n, want := range []bool{true, false} {
 			if got := a.take(); got != want {
 				t.Errorf("%d: %v", n, got)

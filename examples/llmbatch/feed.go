@@ -173,7 +173,7 @@ func (b *batch) next() (item batchfile.Item, ok bool) {
 	item, err := b.read.Next()
 	if err == nil && b.seen < b.src.sum.Items {
 		b.seen++
-		item.Hash = hashOf(&item)
+		item.Hash, item.Prompt = hashOf(&item), "" // the body has it
 		return item, true
 	}
 	if err == nil || !errors.Is(err, io.EOF) || b.seen < b.src.sum.Items {

@@ -180,6 +180,21 @@ func TestDedupeFlaw(t *testing.T) {
 	r.verify(t, 0)
 }
 
+// What waits holds its request once, and nothing of it if that is another's.
+func TestWaitingIsSmall(t *testing.T) {
+	r := newRun(t, "http://nobody/v1", 0)
+	r.write(t, strings.Repeat("same\n", 2))
+	b, f := newFlight(t, r, "-dedupe", "always", "-model", "m")
+	d, _ := b.repeats.shares(&f.item)
+	b.repeats.leaders[d] = nil
+	if item, ok := b.next(); !ok || !b.repeated(item) {
+		t.Fatal("the second is not the same as the first")
+	}
+	if follower := b.repeats.leaders[d][0]; f.item.Prompt != "" || follower.Prompt != "" || follower.Body != nil {
+		t.Errorf("%+v, and %+v waits for its answer", f.item, follower)
+	}
+}
+
 // An answer fits into the line of one prompt, and not into that of another whose id is longer: that one fails.
 func TestSharedLineTooLong(t *testing.T) {
 	b, f := newFlight(t, newRun(t, "http://nobody/v1", 1), "-dedupe", "always")

@@ -329,6 +329,36 @@ func TestServerErrorsInEarlierRuns(t *testing.T) {
 	r.again(t, exitDone, "-retry-ambiguous", "0", "-in-flight", "fail")
 }
 
+// A journal that is damaged is refused, with what can be done about it; and that helps.
+func TestDamagedJournal(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	r.run(t, exitDone)
+	path := r.out + ".journal"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	third := func(line string) {
+		t.Helper()
+		lines[2] = line
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third(strings.Replace(lines[2], `"`, `'`, 1))
+	r.again(t, exitUsage)
+	said := r.stderr.String()
+	if !strings.Contains(said, path+", line 3 at byte") || !strings.Contains(said, "take the line out") || strings.Contains(said, "Options.") {
+		t.Error(said)
+	}
+	api.mustHit(t, 3, 3)
+	third("")
+	r.again(t, exitDone)
+	r.verify(t, 0)
+}
+
 // A second process at the same output is refused, and so are files that are in each other's way.
 func TestOneProcessAnOutput(t *testing.T) {
 	api := serve(t, answers)

@@ -15,7 +15,7 @@ var (
 	ErrNotJournal = errors.New("not a journal")
 	// ErrVersion: the journal has something that this version of the package does not know. It was left as it is.
 	ErrVersion = errors.New("written by another version")
-	// ErrDamaged: a record in the middle of the journal is not as it was written. It was left as it is.
+	// ErrDamaged: a record in the middle of the journal is not as it was written. It was left as it is; Options.Repair leaves it out.
 	ErrDamaged = errors.New("damaged")
 	// ErrUnwritable: writing, or forcing to the disk, has failed. The journal takes no more records until it is opened anew.
 	ErrUnwritable = errors.New("cannot be written any more")

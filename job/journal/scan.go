@@ -131,7 +131,7 @@ func (s *scanner) spoil(line []byte) error {
 	// A write that was cut off leaves no newline; after a power cut, blocks that did not reach the disk read as zeros, which
 	// no record has. Everything else was written whole and changed afterwards.
 	s.bad.torn = !s.whole || s.zeros
-	s.bad.what = "its checksum is wrong; restore the file from a copy, or open it with Options.Repair, which leaves damaged lines out"
+	s.bad.what = "its checksum is wrong; restore the file from a copy, or take the line out, and what it records is forgotten"
 	if s.line == 1 {
 		s.bad.what = "the header's checksum is wrong; restore the file from a copy, or move it away to begin anew"
 		head := line[:min(len(line), len(magic))]

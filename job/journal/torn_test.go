@@ -162,7 +162,7 @@ func TestRepairTakesTheRecordBefore(t *testing.T) {
 	d.names[at].data = append(d.names[at].data, "torn"...)
 	_, err := journal.Open(at, journal.Options{}.On(d))
 	assert.EqualError(t, err, fmt.Sprintf("journal %s, line 6 at byte %d: damaged: its checksum is wrong; restore the file from a "+
-		"copy, or open it with Options.Repair, which leaves damaged lines out", at, len(bytes.Join(lines[:5], nil))))
+		"copy, or take the line out, and what it records is forgotten", at, len(bytes.Join(lines[:5], nil))))
 
 	j := open(t, at, journal.Options{Repair: true}.On(d))
 	assert.Equal(t, journal.InFlight, j.Status(2).State)

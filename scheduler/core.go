@@ -46,6 +46,7 @@ type Core struct {
 	occupied uint16               // the classes in which there are any, one bit each
 	tickets  uint64               // given to seats so far
 	turn     uint64               // number of admissions
+	holders  []*seat              // whose heads have held the line in the latest of these in which one has
 
 	lanes    laneTable
 	laneSeq  uint64

@@ -46,7 +46,11 @@ func (c *Core) noteHold(e *Entry, lacks gates) {
 	if lacks.groups != 0 && len(c.awaits) > 0 && e.seat.heldOn+1 < c.turn {
 		c.entangled = true
 	}
+	if len(c.holders) > 0 && c.holders[0].heldOn != c.turn {
+		c.holders = c.holders[:0]
+	}
 	e.seat.heldOn = c.turn
+	c.holders = append(c.holders, e.seat)
 }
 
 // forgetAwaits notes that e's attempt has ended.
@@ -151,19 +155,24 @@ func (c *Core) groupless(e *Entry, stuck map[*Entry]bool) bool {
 	return false
 }
 
-// behindGroupless reports whether a job holds the line for a group of e's that will itself never have a place.
+// behindGroupless reports whether a job that e does not go before holds the line for a group of e's and will itself never have a place.
 func (c *Core) behindGroupless(e *Entry, stuck map[*Entry]bool) bool {
-	for _, l := range c.lanes.inOrder() {
-		for _, s := range l.ready.seats {
-			if s.ring == nil || s.heldOn != c.turn || s.needs.groups&e.Groups == 0 {
-				continue
-			}
-			if first := c.head(s); first != e && c.groupless(first, stuck) {
-				return true
-			}
+	for _, s := range c.holders {
+		if s.ring == nil || s.heldOn != c.turn || s.needs.groups&e.Groups == 0 {
+			continue
+		}
+		if first := c.head(s); first != e && !c.goesBefore(e, first) && c.groupless(first, stuck) {
+			return true
 		}
 	}
 	return false
+}
+
+// goesBefore reports whether e comes, or will come, to the line before first, which holds it: it holds the line as well, for something
+// else, or it is of a higher class, or of the same lane and class and older.
+func (c *Core) goesBefore(e, first *Entry) bool {
+	class, others := c.classOf(e), c.classOf(first)
+	return e.seat.heldOn == c.turn && c.head(e.seat) == e || class > others || class == others && e.lane() == first.lane() && e.arrival < first.arrival
 }
 
 // heldBy reports whether all attempts in flight of some kind are stuck.

@@ -71,7 +71,7 @@ func (a *attendance) End() { a.each(a.d.endVigil) }
 
 func (a *attendance) each(do func(*vigil)) {
 	vigils := a.vigils
-	if len(vigils) == 0 { // ctx is of a dispatcher of the same name, which has been closed
+	if len(vigils) == 0 { // no attempt of this dispatcher is known to wait
 		return
 	}
 	a.d.post(&message{do: func() {
@@ -83,20 +83,33 @@ func (a *attendance) each(do func(*vigil)) {
 
 // begun returns the vigil of the attempt that waits, and those of all that wait with it: an attempt that is run within a Do keeps the
 // one that has called it, and so on. All tell the same one, who waits in the end; that he is the latest matters where an attempt has
-// called several, for the latest is told first.
+// called several, for the latest is told first. The attempts between may be of other dispatchers. A job that was submitted, even there,
+// ends the row: what waits for it is not known to wait.
 func (a *attendance) begun(left int, hopeless func()) (vigils []*vigil) {
-	on, anyOf, ctx := a.on, a.any, a.ctx
-	for waits := true; waits; {
-		attempt, settler := a.d.place.Attempt(ctx)
-		by, ok := settler.(*header)
-		if !ok || by.d != a.d {
-			break
+	on, anyOf := a.on, a.any
+	for n, by := attemptOf(a.ctx); by != nil; n, by = by.caller() {
+		if by.d == a.d {
+			vigils = append(vigils, &vigil{by: by, attempt: n, on: on, any: anyOf, left: left, hopeless: hopeless})
+			on, anyOf = by, nil
 		}
-		vigils = append(vigils, &vigil{by: by, attempt: attempt.N, on: on, any: anyOf, left: left, hopeless: hopeless})
-		on, anyOf, ctx, waits = by, nil, by.ctx, by.keepsCaller()
 	}
 	slices.Reverse(vigils)
 	return vigils
+}
+
+// attemptOf returns the number and the job of the attempt that ctx belongs to, of whichever dispatcher; nil if there is none.
+func attemptOf(ctx context.Context) (int, *header) {
+	attempt, _ := job.AttemptFrom(ctx)
+	by, _ := attempt.Settler().(*header)
+	return attempt.N, by
+}
+
+// caller returns the attempt that has handed h in, and does nothing else until it is over; nil if there is none.
+func (h *header) caller() (int, *header) {
+	if !h.keepsCaller() {
+		return 0, nil
+	}
+	return attemptOf(h.ctx)
 }
 
 // cancelHopeless cancels a job for whose end nobody can wait.

@@ -111,3 +111,39 @@ func TestDeadlockIsNotToldBecauseOfOneWhoGoesOn(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// S-F8: who has submitted a job to another dispatcher does not wait for what that waits for, nor does who has the value of a Stream.
+func TestOnlyWhoWaitsIsInADeadlock(t *testing.T) {
+	for name, hand := range map[string]func(ctx context.Context, other *dispatcher.Dispatcher, fn job.Func[int]) error{
+		"Submit": func(ctx context.Context, other *dispatcher.Dispatcher, fn job.Func[int]) error {
+			_, err := dispatcher.Submit(context.WithoutCancel(ctx), other, fn)
+			return err
+		},
+		"Stream": func(ctx context.Context, other *dispatcher.Dispatcher, fn job.Func[int]) error {
+			_, err := dispatcher.Stream(context.WithoutCancel(ctx), other, func(ctx context.Context) (int, func() error, error) {
+				return 0, func() error { _, err := fn(ctx); return err }, nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, other := open(t, dispatcher.Config{Workers: 1}), open(t, dispatcher.Config{Workers: 1})
+				line := newTimeline()
+				told := make(chan error, 1)
+				_, err := dispatcher.Do(t.Context(), d, func(ctx context.Context) (int, error) {
+					err := hand(ctx, other, func(ctx context.Context) (int, error) {
+						_, err := dispatcher.Do(ctx, d, line.marking(0, nil))
+						told <- err
+						return 0, err
+					})
+					time.Sleep(time.Second) // other work
+					return 0, err
+				})
+				require.NoError(t, err)
+				require.NoError(t, <-told)
+				assert.Equal(t, seconds(1), line.all())
+			})
+		})
+	}
+}

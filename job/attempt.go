@@ -39,6 +39,9 @@ func (a Attempt) Settle(limit string, actual float64) error {
 	return a.settler.SettleAttempt(a.N, limit, actual)
 }
 
+// Settler returns who takes the corrections; nil outside a dispatcher.
+func (a Attempt) Settler() Settler { return a.settler }
+
 // WithSettler returns a with somebody who takes its corrections.
 func (a Attempt) WithSettler(settler Settler) Attempt {
 	a.settler = settler
@@ -88,16 +91,6 @@ func (p Place) Asked(key any) bool {
 
 // Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of this dispatcher.
 func (p Place) Inside(ctx context.Context) bool { return ctx.Value(p.key) != nil }
-
-// Attempt returns the attempt of this dispatcher that ctx belongs to, and who takes its corrections; nil if there is none.
-func (p Place) Attempt(ctx context.Context) (Attempt, Settler) {
-	c, ok := ctx.Value(p.key).(Carrier)
-	if !ok {
-		return Attempt{}, nil
-	}
-	a := c.Attempt()
-	return a, a.settler
-}
 
 // Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of the dispatcher of
 // this name.

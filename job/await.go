@@ -21,7 +21,8 @@ var ErrNilContext = errors.New("nil context")
 //
 // Inside a job, pass on the context that its function was given. A job that waits for another of the same dispatcher holds its
 // worker meanwhile; when that makes it certain that the other will never be over, the error matches [ErrDeadlock] and
-// ErrNotSettled. With another context that cannot be told, and Await hangs.
+// ErrNotSettled. With another context that cannot be told, and Await hangs. So it does where jobs wait for each other by way of one that
+// was submitted to another dispatcher; by way of a Do, it is told.
 func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	if value, err, ok := f.Result(); ok {
 		return value, err

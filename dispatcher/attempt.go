@@ -130,7 +130,7 @@ func (h *header) calm(n uint32, due policy.Time, live **liveContext) bool {
 // overFor reports whether attempt n has ended or is not wanted any more, and why. mu is held.
 func (h *header) overFor(n uint32) (over bool, why error) {
 	switch {
-	case n < h.begun || n == h.begun && h.ended:
+	case n < h.begun || n == h.begun && h.ended && h.turn != goneOn: // see stream.goOn
 		return true, nil
 	case h.story != nil && h.story.over != nil:
 		return true, h.story.over

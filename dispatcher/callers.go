@@ -72,6 +72,7 @@ const (
 	notYours turn = iota // the caller waits, or runs an attempt
 	yours                // an attempt has been admitted, which the caller is to run
 	goneOn               // of a Stream: the caller has the value, and leaves the rest to others
+	through              // that is over, and the context of the attempt has ended
 )
 
 // callBack tells the caller of a Do that an attempt has been admitted. Loop only.
@@ -104,7 +105,7 @@ func (h *header) releaseCaller() {
 func (h *header) keepsCaller() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.byCaller && h.turn != goneOn
+	return h.byCaller && h.turn < goneOn
 }
 
 // isCalled reports whether the caller of a Do has to run an attempt, if that is known: once the job is over nothing more is

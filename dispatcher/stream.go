@@ -112,9 +112,10 @@ func (s *stream[T]) goOn(n uint32) {
 	returned = true
 }
 
-// endContext ends the context of attempt n, if somebody wanted to know of its end.
+// endContext ends the context of attempt n, which has gone on elsewhere.
 func (h *header) endContext(n uint32) {
 	h.mu.Lock()
+	h.turn = through
 	live := h.liveFor(n)
 	h.mu.Unlock()
 	if live != nil {

@@ -214,12 +214,17 @@ func (a *asked) Err() error {
 // The context of an attempt ends when nothing can make it a canceled one any more: it has been seen that the job's own context has not
 // ended, and the end has been handed back.
 func TestStreamContextEndsLast(t *testing.T) {
+	t.Run("asked for at the start", func(t *testing.T) { testStreamContextEndsLast(t, true) })
+	t.Run("asked for at the end", func(t *testing.T) { testStreamContextEndsLast(t, false) })
+}
+
+func testStreamContextEndsLast(t *testing.T, early bool) {
 	d := open(t, dispatcher.Config{})
 	closed, seen := make(chan struct{}), make(chan bool)
-	var ended <-chan struct{}
+	var attempt context.Context
 	hasEnded := func() bool {
 		select {
-		case <-ended:
+		case <-attempt.Done():
 			return true
 		default:
 			return false
@@ -227,7 +232,9 @@ func TestStreamContextEndsLast(t *testing.T) {
 	}
 	ctx := &asked{Context: t.Context(), tell: func() { seen <- hasEnded() }}
 	_, err := dispatcher.Stream(ctx, d, func(ctx context.Context) (int, func() error, error) {
-		ended = ctx.Done()
+		if attempt = ctx; early {
+			ctx.Done()
+		}
 		return 7, func() error { <-closed; return nil }, nil
 	})
 	require.NoError(t, err)
@@ -238,5 +245,5 @@ func TestStreamContextEndsLast(t *testing.T) {
 	time.Sleep(10 * time.Millisecond) // enough to be too early in
 	assert.False(t, hasEnded(), "before the end was handed back")
 	release()
-	<-ended
+	<-attempt.Done()
 }

@@ -94,19 +94,26 @@ func (h *header) takeTurn() bool {
 	return true
 }
 
-// releaseCaller notes that the caller of a Stream does not stay until its end.
+// releaseCaller notes that the caller of a Stream does not stay until its end: nor does he wait any more for what its function waits for.
 func (h *header) releaseCaller() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.turn = goneOn
+	counted := h.story != nil && h.story.callerWaits
+	h.mu.Unlock()
+	if counted {
+		h.d.post(&message{do: func() { h.d.endVigilsOn(h) }})
+	}
 }
 
 // keepsCaller reports whether whoever has handed the job in does nothing else until it is over.
 func (h *header) keepsCaller() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.byCaller && h.turn < goneOn
+	return h.keeps()
 }
+
+// keeps is keepsCaller for who holds mu.
+func (h *header) keeps() bool { return h.byCaller && h.turn < goneOn }
 
 // isCalled reports whether the caller of a Do has to run an attempt, if that is known: once the job is over nothing more is
 // admitted, so that is asked first.

@@ -106,7 +106,13 @@ func attemptOf(ctx context.Context) (int, *header) {
 
 // caller returns the attempt that has handed h in, and does nothing else until it is over; nil if there is none.
 func (h *header) caller() (int, *header) {
-	if !h.keepsCaller() {
+	h.mu.Lock()
+	keeps := h.keeps()
+	if keeps {
+		h.told().callerWaits = true
+	}
+	h.mu.Unlock()
+	if !keeps {
 		return 0, nil
 	}
 	return attemptOf(h.ctx)
@@ -117,8 +123,11 @@ func (h *header) cancelHopeless() {
 	h.d.post(&message{kind: scheduler.Cancel, job: h, err: job.ErrDeadlock})
 }
 
-// beginVigil, endVigil and tellHopeless are for the loop only.
+// beginVigil, endVigil, endVigilsOn and tellHopeless are for the loop only.
 func (d *Dispatcher) beginVigil(v *vigil) {
+	if v.on != nil && !v.on.keepsCaller() {
+		return // he has been released meanwhile
+	}
 	d.loop.vigils = append(d.loop.vigils, v)
 	d.loop.core.Step(v.event(scheduler.Await, d.loop.now))
 }
@@ -129,6 +138,15 @@ func (d *Dispatcher) endVigil(v *vigil) {
 			d.loop.vigils = slices.Delete(d.loop.vigils, i, i+1)
 			d.loop.core.Step(v.event(scheduler.Unawait, d.loop.now))
 			return
+		}
+	}
+}
+
+// endVigilsOn ends those of who has handed h in.
+func (d *Dispatcher) endVigilsOn(h *header) {
+	for _, v := range slices.Clone(d.loop.vigils) {
+		if v.on == h {
+			d.endVigil(v)
 		}
 	}
 }

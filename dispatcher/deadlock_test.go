@@ -296,3 +296,38 @@ func TestStreamDoesNotKeepItsCaller(t *testing.T) {
 		assert.Equal(t, []time.Duration{time.Second}, line.all(), "once the outer job has ended")
 	})
 }
+
+// S-F8: nor does he wait any more for what the function of the Stream waits for when it returns.
+func TestStreamReleasesItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{Workers: 3})
+		line := newTimeline()
+		produced := make(chan error, 1)
+		outer := submit(t, d, func(ctx context.Context) (int, error) {
+			value, err := dispatcher.Stream(context.WithoutCancel(ctx), d, func(ctx context.Context) (int, func() error, error) {
+				go func() {
+					_, err := dispatcher.Do(ctx, d, line.marking(0, nil))
+					produced <- err
+				}()
+				time.Sleep(time.Millisecond) // until that waits
+				return 1, func() error { return <-produced }, nil
+			})
+			time.Sleep(time.Second)
+			return value, err
+		})
+		full := submit(t, d, func(ctx context.Context) (int, error) {
+			time.Sleep(10 * time.Millisecond)
+			f, err := dispatcher.Submit(ctx, d, line.marking(0, nil))
+			if err != nil {
+				return 0, err
+			}
+			return f.Await(ctx)
+		})
+		_, err := await(t, outer)
+		require.NoError(t, err)
+		_, err = await(t, full)
+		require.NoError(t, err)
+		require.NoError(t, d.WaitIdle(t.Context()))
+		assert.Len(t, line.all(), 2)
+	})
+}

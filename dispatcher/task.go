@@ -74,10 +74,11 @@ type story struct {
 	ended   error       // loop only; the cause of ctx, once it has ended
 	expired bool        // loop only; ctx has ended because of its deadline
 
-	later    *laterAttempt // guarded by mu; the attempt in flight, unless it is the first
-	over     error         // guarded by mu; why no further attempt is to run; nil while the job is wanted
-	settling int           // guarded by mu; the attempt that spoken is about
-	spoken   uint64        // guarded by mu; the limits, one bit each, whose cost it has corrected
+	later       *laterAttempt // guarded by mu; the attempt in flight, unless it is the first
+	over        error         // guarded by mu; why no further attempt is to run; nil while the job is wanted
+	callerWaits bool          // guarded by mu; somebody has counted on keepsCaller
+	settling    int           // guarded by mu; the attempt that spoken is about
+	spoken      uint64        // guarded by mu; the limits, one bit each, whose cost it has corrected
 }
 
 // jobTask is a task whatever its T, as the loop sees it.

@@ -33,8 +33,8 @@ func NewBreaker(rule policy.Breaker) (*Breaker, error) {
 // has ended are none.
 //
 // While the circuit is open, while it is tested by others, and while it recovers and lets no more through yet, Do returns a
-// [*policy.OpenCircuitError] and does not call fn; with policy.Wait as the rule's WhenOpen it waits, until ctx ends. Other errors: the cause of ctx if that has ended before,
-// [ErrNilContext], [ErrNilFunc], [ErrNilBreaker].
+// [*policy.OpenCircuitError] and does not call fn; with policy.Wait as the rule's WhenOpen it waits, until ctx ends. Other errors: the
+// cause of ctx if that has ended before, [ErrNilContext], [ErrNilFunc], [ErrNilBreaker].
 func (b *Breaker) Do(ctx context.Context, fn func(ctx context.Context) error) error {
 	switch {
 	case !b.made():

@@ -55,7 +55,9 @@
 // Inside a job, pass on the context that its function was given. By that a dispatcher knows who calls: Submit then does not wait
 // for room that the job itself may take up (it returns [ErrQueueFull]), and whoever waits for another job of the same dispatcher,
 // for it to be idle or to be closed, is told when that can never come ([job.ErrDeadlock]). With another context this cannot be told,
-// and the call hangs until that ends.
+// and the call hangs until that ends. Nor can it be told which goroutine waits: the attempt as a whole counts as waiting, and one that
+// goes on beside a goroutine which waits in its name may see that told of a deadlock. Such a goroutine is better given a context that
+// does not come from the attempt's.
 //
 // What an attempt has written can be read by the job's next attempt, and by who has awaited the job, unless that ended while its
 // function still ran. Where one worker is all that a dispatcher or a group has, each attempt sees what those before it wrote.

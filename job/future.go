@@ -85,7 +85,7 @@ type Owner interface {
 // Attendance is an attempt's waiting for any one of several jobs, until each is over.
 type Attendance interface {
 	// Begin says that the attempt does nothing else but wait, until End, and how many of the jobs it has not taken the result of.
-	// Meanwhile hopeless may be called, once: none of them will ever be over. It does not block.
+	// Hopeless may be called, once: none of them will ever be over. It does not block. It may come when End has just returned.
 	Begin(left int, hopeless func())
 	// End says that it goes on. It may wait again.
 	End()

@@ -26,7 +26,8 @@ const NoBound = -1
 // of the known LLM endpoints by what they must hold.
 //
 // The functions are called on the goroutine that calls RoundTrip, save that Actual, at the end of a stream, is called on one of the
-// dispatcher's pool, while the call that has read that end, or closed the stream, waits. They may be called at once for different calls.
+// dispatcher's pool, while the call that has read that end, or closed the stream, waits, unless the context of the attempt has ended.
+// They may be called at once for different calls.
 type Config struct {
 	// Base sends the requests. It is asked once for each attempt, and has to heed the context of the request. Defaults to a [NewBase]
 	// of its own, for as many connections as the dispatcher has workers; what is given instead should keep that many, too.
@@ -71,8 +72,8 @@ type Config struct {
 	MaxFault int64
 	// NoLearning leaves the limits alone whatever the headers of answers say of those of the server.
 	NoLearning bool
-	// OnNotice is told what somebody should know, each kind once, on the goroutine of a call. Defaults to a warning to
-	// slog.Default.
+	// OnNotice is told what somebody should know, each kind once, where the other functions are: at the end of a stream,
+	// who reads that waits meanwhile, and must not hold a lock that OnNotice takes. Defaults to a warning to slog.Default.
 	OnNotice func(Notice)
 }
 

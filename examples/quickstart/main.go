@@ -33,7 +33,7 @@ func ask(_ context.Context, question int) (int, error) {
 func run(out io.Writer, questions int) error {
 	d, err := dispatcher.New(dispatcher.Config{
 		Limits:  []policy.Limit{{Name: "requests", Rate: policy.PerSecond(50), Burst: 20}},
-		Retry:   policy.Retry{MaxAttempts: 8, Delay: 50 * time.Millisecond},
+		Retry:   policy.Retry{MaxAttempts: 12, Delay: 50 * time.Millisecond},
 		Breaker: policy.Breaker{FailureThreshold: 10},
 	})
 	if err != nil {

@@ -171,7 +171,7 @@ func Example_errors() {
 	ctx := context.Background()
 	d := start(dispatcher.Config{
 		Retry:   policy.Retry{MaxAttempts: 3, Delay: time.Millisecond},
-		Breaker: policy.Breaker{FailureThreshold: 1, Counts: policy.CountJobs},
+		Breaker: policy.Breaker{FailureThreshold: 1, RecoveryTimeout: time.Hour, Counts: policy.CountJobs},
 	})
 	defer d.Close(ctx)
 	complete := dispatcher.Wrap(d, func(_ context.Context, status int) (string, error) {
@@ -198,7 +198,7 @@ func Example_errors() {
 		case errors.As(err, &exceeded):
 			fmt.Println(exceeded.Attempts, "attempts, the last error:", exceeded.Last)
 		case errors.As(err, &open):
-			fmt.Println("open for", open.RetryAfter.Round(time.Second), "because of:", open.Cause)
+			fmt.Println("open for", open.RetryAfter.Round(time.Minute), "because of:", open.Cause)
 		case errors.As(err, &failed):
 			fmt.Println("failed:", failed.Last)
 		}
@@ -207,13 +207,13 @@ func Example_errors() {
 	// Because.
 	// failed: status 400
 	// 3 attempts, the last error: status 503
-	// open for 30s because of: status 503
+	// open for 1h0m0s because of: status 503
 }
 
 // CallRateLimiter and CircuitBreaker by themselves.
 func Example_alone() {
 	ctx := context.Background()
-	limit := policy.Limit{Name: "calls", Rate: policy.PerSecond(1000), Burst: 3}
+	limit := policy.Limit{Name: "calls", Rate: policy.PerHour(1), Burst: 3}
 	limiter, err := dispatcher.NewLimiter(limit)
 	if err != nil {
 		panic(err)

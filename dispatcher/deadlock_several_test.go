@@ -74,6 +74,13 @@ func TestDeadlockIsNotToldBecauseOfOneWhoGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t, dispatcher.Config{Workers: 2})
 		line := newTimeline()
+		begin := make(chan struct{})
+		other := submit(t, d, func(ctx context.Context) (int, error) {
+			<-begin
+			last := submit(t, d, line.marking(time.Second, nil))
+			return last.Await(ctx)
+		})
+		synctest.Wait() // it has one of the workers
 		futures := make(chan *job.Future[int], 2)
 		waits := submit(t, d, func(ctx context.Context) (int, error) {
 			var queued []*job.Future[int]
@@ -90,12 +97,6 @@ func TestDeadlockIsNotToldBecauseOfOneWhoGoesOn(t *testing.T) {
 				return i, nil
 			}
 			return 0, nil
-		})
-		begin := make(chan struct{})
-		other := submit(t, d, func(ctx context.Context) (int, error) {
-			<-begin
-			last := submit(t, d, line.marking(time.Second, nil))
-			return last.Await(ctx)
 		})
 		synctest.Wait()
 		release := dispatcher.Hold(d)

@@ -138,7 +138,7 @@ func TestConnectTimeout(t *testing.T) {
 	}
 	defer silent.Close()
 	r := newRun(t, "https://"+silent.Addr().String(), 1)
-	r.run(t, exitSomeFailed, "-connect-timeout", "50ms", "-max-attempts", "1")
+	r.run(t, exitSomeFailed, "-connect-timeout", "500ms", "-max-attempts", "1")
 	if record := r.records(t)["id-0"]; record.Error == nil || record.Error.Code != "unsent" || !strings.Contains(record.Error.Message, "handshake timeout") {
 		t.Errorf("%+v", record.Error)
 	}
@@ -160,14 +160,14 @@ func TestIdleTimeoutFlag(t *testing.T) {
 
 // What the headers of an answer say is left at the server holds the next ones back.
 func TestHeadersLowerLimits(t *testing.T) {
-	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+	empty := func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
 		w.Header().Set("X-Ratelimit-Limit-Tokens", "100000")
 		w.Header().Set("X-Ratelimit-Remaining-Tokens", "0")
 		w.Header().Set("X-Ratelimit-Reset-Tokens", "60s")
 		return false
-	})
-	r := newRun(t, api.baseURL(), 5)
-	r.run(t, exitPaused, "-tpm", "100000", "-max-in-flight", "1", "-run-deadline", "400ms")
+	}
+	r := newRun(t, "http://empty/v1", 5)
+	api, _ := r.runInBubble(t, exitPaused, empty, "-tpm", "100000", "-max-in-flight", "1", "-run-deadline", "400ms")
 	api.mustHit(t, 1, 1)
 }
 

@@ -18,17 +18,38 @@ func (r *batchRun) inBubble(t *testing.T, handler func() http.Handler, args []st
 	r.bubble(t, handler, func(open func([]string) *batch) {
 		b := open(args)
 		began = time.Now()
-		code = b.answerAll(nil)
+		code = b.conclude(b.answerAll(nil), nil)
 		ended = b.tally.now().ended
 	})
 	return code, began, ended
+}
+
+// runInBubble is run in a bubble, against a server that judge makes. It returns that, and how long the run took.
+func (r *batchRun) runInBubble(t *testing.T, code int, judge judge, more ...string) (api *backend, took time.Duration) {
+	t.Helper()
+	handler := func() http.Handler {
+		api = judgedBy(t, judge)
+		return api
+	}
+	r.inBubbleRuns(t, handler, func(run func(args []string) int) {
+		began := time.Now()
+		got := run(r.args(more...))
+		took = time.Since(began)
+		if got != code {
+			t.Errorf("exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", got, code, r.stdout, r.stderr)
+		}
+	})
+	return api, took
 }
 
 // inBubbleRuns is inBubble for several runs: do calls run for each, which returns its exit code.
 func (r *batchRun) inBubbleRuns(t *testing.T, handler func() http.Handler, do func(run func(args []string) int)) {
 	t.Helper()
 	r.bubble(t, handler, func(open func([]string) *batch) {
-		do(func(args []string) int { return open(args).answerAll(nil) })
+		do(func(args []string) int {
+			b := open(args)
+			return b.conclude(b.answerAll(nil), nil)
+		})
 	})
 }
 

@@ -34,11 +34,18 @@ func TestBaseURL(t *testing.T) {
 
 // -max-in-flight is reached and not exceeded.
 func TestMaxInFlight(t *testing.T) {
-	api := fake(t, fakellm.Config{Latency: fakellm.Range{Min: 20 * time.Millisecond}})
-	r := newRun(t, api.BaseURL(), 30)
-	r.run(t, exitDone, "-max-in-flight", "3")
-	if peak := api.Ledger().PeakConcurrent; peak != 3 {
-		t.Errorf("%d were in flight at once, want 3", peak)
+	var api *fakellm.Server
+	r := newRun(t, "http://fake/v1", 30)
+	code, began, ended := r.inBubble(t, func() (handler http.Handler) {
+		var err error
+		if api, err = fakellm.New(fakellm.Config{Latency: fakellm.Range{Min: 20 * time.Millisecond}}); err != nil {
+			t.Fatal(err)
+		}
+		return api
+	}, r.args("-max-in-flight", "3"))
+	took := ended.Sub(began)
+	if peak := api.Ledger().PeakConcurrent; code != exitDone || peak != 3 || took != 200*time.Millisecond {
+		t.Errorf("exit code %d after %v, %d were in flight at once, want 3", code, took, peak)
 	}
 }
 

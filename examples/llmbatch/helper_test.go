@@ -25,7 +25,8 @@ import (
 const (
 	keyEnv = "LLMBATCH_TEST_KEY"
 	theKey = "sk-never-to-be-seen"
-	soon   = 20 * time.Second // after which a test that waits has failed
+	soon   = 20 * time.Second     // after which a test that waits has failed
+	nobody = "http://127.0.0.1:1" // listens there: no port that another test could be given
 )
 
 // screen is what a command writes to, from any goroutine, and what a test can wait for.
@@ -245,7 +246,7 @@ func fake(t *testing.T, cfg fakellm.Config) *fakellm.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), soon)
 		defer cancel()
 		if err := api.Shutdown(ctx); err != nil {
 			t.Errorf("the API does not stop: %v", err)
@@ -256,42 +257,55 @@ func fake(t *testing.T, cfg fakellm.Config) *fakellm.Server {
 
 // backend is an API of the test's own: answer for requests that are to go well, and a count of all.
 type backend struct {
-	*httptest.Server
-	good *fakellm.Server // answers at once
-	hits atomic.Int64
+	*httptest.Server // nil in a bubble
+	t                *testing.T
+	judge            judge
+	good             *fakellm.Server // answers at once
+	hits             atomic.Int64
 }
 
-// serve starts one. judge sees each request, with its number (the first is 1) and prompt; it answers itself or returns
-// false, and then the request goes well.
-func serve(t *testing.T, judge func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool) *backend {
+// judge sees each request, with its number (the first is 1) and prompt; it answers itself or returns false, and then the request goes
+// well.
+type judge func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool
+
+// judgedBy makes one that nobody serves yet.
+func judgedBy(t *testing.T, judge judge) *backend {
 	t.Helper()
 	good, err := fakellm.New(fakellm.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &backend{good: good}
-	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := int(b.hits.Add(1))
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return // the client went
-		}
-		var request struct {
-			Messages []struct{ Content string }
-		}
-		if err := json.Unmarshal(body, &request); err != nil || len(request.Messages) == 0 {
-			t.Errorf("request %d: %s: %v", n, body, err)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if !judge(w, r, n, request.Messages[len(request.Messages)-1].Content) {
-			good.ServeHTTP(w, r)
-		}
-	}))
+	return &backend{t: t, judge: judge, good: good}
+}
+
+// serve starts one, on a port of this machine.
+func serve(t *testing.T, judge judge) *backend {
+	t.Helper()
+	b := judgedBy(t, judge)
+	b.Server = httptest.NewUnstartedServer(b)
 	b.Config.ErrorLog = log.New(io.Discard, "", 0) // what breaks is meant to
 	b.Start()
 	t.Cleanup(b.Close)
 	return b
+}
+
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := int(b.hits.Add(1))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client went
+	}
+	var request struct {
+		Messages []struct{ Content string }
+	}
+	if err := json.Unmarshal(body, &request); err != nil || len(request.Messages) == 0 {
+		b.t.Errorf("request %d: %s: %v", n, body, err)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if !b.judge(w, r, n, request.Messages[len(request.Messages)-1].Content) {
+		b.good.ServeHTTP(w, r)
+	}
 }
 
 func (b *backend) baseURL() string { return b.URL + "/v1" }

@@ -20,7 +20,7 @@ import (
 //	go test ./examples/llmbatch -run '^TestKill$' -v -args -kills 100 -kill-prompts 2000
 var (
 	kills       = flag.Int("kills", 8, "how often TestKill kills the run")
-	killPrompts = flag.Int("kill-prompts", 150, "how many prompts TestKill has")
+	killPrompts = flag.Int("kill-prompts", 400, "how many prompts TestKill has")
 )
 
 // childCommand has the test's own binary be llmbatch.

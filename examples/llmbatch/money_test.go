@@ -155,13 +155,16 @@ func TestEveryLimitHolds(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.flags[0], func(t *testing.T) {
-			api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+			r := newRun(t, "http://quick/v1", 0)
+			r.bounded(t, 9, 20)
+			quick := func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
 				_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":20}}`)
 				return true
-			})
-			r := newRun(t, api.baseURL(), 0)
-			r.bounded(t, 9, 20)
-			r.run(t, exitPaused, append(test.flags, "-run-deadline", "400ms", "-max-in-flight", "1")...)
+			}
+			api, took := r.runInBubble(t, exitPaused, quick, append(test.flags, "-run-deadline", "400ms", "-max-in-flight", "1")...)
+			if took != 400*time.Millisecond {
+				t.Errorf("it took %v", took)
+			}
 			api.mustHit(t, test.sent, test.sent)
 			if words := "-run-deadline of 400ms has passed"; !strings.Contains(r.stderr.String(), words) {
 				t.Errorf("%q is not said:\n%s", words, r.stderr)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -21,18 +23,23 @@ func TestProgressJSON(t *testing.T) {
 	r := newRun(t, api.baseURL(), prompts)
 	r.progress = "json"
 	_, ended := api.begin(t, r, prompts)
-	r.stderr.await(t, "\n") // a line while nothing has been answered
+	underWay := fmt.Sprintf(`"in_flight":%d,`, prompts)
+	r.stderr.await(t, underWay) // a line while nothing has been answered
 	close(api.release)
 	if code := ended(t); code != exitDone {
 		t.Fatalf("exit code %d\n%s", code, r.stderr)
 	}
 	var lines []map[string]any
+	var early map[string]any // the first while all is under way
 	for line := range strings.Lines(r.stderr.String()) {
 		var report map[string]any
 		if err := json.Unmarshal([]byte(line), &report); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 		lines = append(lines, report)
+		if early == nil && strings.Contains(line, underWay) {
+			early = report
+		}
 	}
 	must := func(line map[string]any, want map[string]float64) {
 		t.Helper()
@@ -42,7 +49,7 @@ func TestProgressJSON(t *testing.T) {
 			}
 		}
 	}
-	must(lines[0], map[string]float64{"prompts": prompts, "answered": 0, "in_flight": prompts, "requests": 0})
+	must(early, map[string]float64{"prompts": prompts, "answered": 0, "in_flight": prompts, "requests": 0})
 	must(lines[len(lines)-1], map[string]float64{
 		"prompts": prompts, "answered": prompts, "failed": 0, "left": 0, "in_flight": 0, "queued": 0, "waiting": 0,
 		"requests": prompts, "retries": 0, "throttled": 0, "errors": 0,
@@ -91,6 +98,10 @@ func idle(t *testing.T) (*batch, *screen) {
 }
 
 func TestProgressLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { progressLine(t) })
+}
+
+func progressLine(t *testing.T) {
 	b, _ := idle(t)
 	set := func(c counts, ago time.Duration) {
 		c.Prompts, c.started = 3, time.Now().Add(-ago)
@@ -114,12 +125,10 @@ func TestProgressLine(t *testing.T) {
 		{"hours", 2 * time.Hour, counts{Answered: 2}, `^2:00:00  2/3 answered  1:00:00 to go, .*$`},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			set(test.counts, test.ago)
-			if got := b.line(); !regexp.MustCompile(test.want).MatchString(got) {
-				t.Errorf("got %q, want %s", got, test.want)
-			}
-		})
+		set(test.counts, test.ago)
+		if got := b.line(); !regexp.MustCompile(test.want).MatchString(got) {
+			t.Errorf("%s: got %q, want %s", test.name, got, test.want)
+		}
 	}
 }
 
@@ -194,6 +203,10 @@ func TestFill(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { paceOf16Seconds(t) })
+}
+
+func paceOf16Seconds(t *testing.T) {
 	var p pace
 	began := time.Now().Add(-100 * time.Second)
 	p.samples = []sample{{at: began}, {at: began.Add(84 * time.Second), requests: 800}, {at: began.Add(90 * time.Second), requests: 900, tokens: 50}}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -203,9 +202,7 @@ func TestSomeFailed(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	r := newRun(t, gone.URL, 2)
+	r := newRun(t, nobody, 2)
 	r.run(t, exitSomeFailed, "-max-attempts", "2")
 	r.verify(t, 0)
 	for id, record := range r.records(t) {
@@ -216,24 +213,25 @@ func TestNobodyListens(t *testing.T) {
 }
 
 func TestAttemptTimeout(t *testing.T) {
-	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+	r := newRun(t, "http://slow/v1", 1)
+	slowOnce := func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
 		if n == 1 {
 			<-r.Context().Done()
-			return true
 		}
-		return false
-	})
-	r := newRun(t, api.baseURL(), 1)
-	r.run(t, exitDone, "-timeout", "200ms")
+		return n == 1
+	}
+	api, _ := r.runInBubble(t, exitDone, slowOnce, "-timeout", "200ms")
 	api.mustHit(t, 2, 2)
 	mustSum(t, r.stdout.String(), map[string]int64{"answered": 1, "requests": 2, "errors": 1})
 
-	slow := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+	r = newRun(t, "http://slow/v1", 1)
+	slow := func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
 		<-r.Context().Done()
 		return true
-	})
-	r = newRun(t, slow.baseURL(), 1)
-	r.run(t, exitSomeFailed, "-timeout", "50ms", "-max-attempts", "1")
+	}
+	if _, took := r.runInBubble(t, exitSomeFailed, slow, "-timeout", "50ms", "-max-attempts", "1"); took != 50*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
 	if record := r.records(t)["id-0"]; record.Response != nil || record.Error == nil || record.Error.Code != "ambiguous" || !strings.Contains(record.Error.Message, "timed out after 50ms") {
 		t.Errorf("%+v %+v", record.Response, record.Error)
 	}
@@ -272,11 +270,9 @@ func TestLimitsPerModel(t *testing.T) {
 
 // A URL at which nobody is: the run says so and ends, instead of waiting behind an open circuit for ever.
 func TestNobodyThere(t *testing.T) {
-	nobody := httptest.NewServer(nil)
-	nobody.Close() // its port is free now
-	r := newRun(t, nobody.URL, 30)
+	r := newRun(t, nobody, 30)
 	r.run(t, exitPaused, "-max-in-flight", "3")
-	for _, words := range []string{"stopped, 30 of 30 prompts are left", nobody.URL + " has never been reached", "connection refused"} {
+	for _, words := range []string{"stopped, 30 of 30 prompts are left", nobody + " has never been reached", "connection refused"} {
 		if !strings.Contains(r.stderr.String(), words) {
 			t.Errorf("%q is not said:\n%s", words, r.stderr)
 		}
@@ -451,13 +447,12 @@ func TestPipe(t *testing.T) {
 
 // An outage costs a handful of requests and no prompt: the circuit opens, and one request at a time asks whether it is over.
 func TestOutage(t *testing.T) {
-	t.Parallel() // it takes the five seconds after which the circuit is tested
 	const prompts, inFlight, threshold = 40, 4, 10
 	const recovery = 5 * time.Second
 	var mu sync.Mutex
 	var hits []time.Time // guarded by mu; of the outage, and of the request that ended it
 	over := false        // guarded by mu
-	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
+	down := func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		now := time.Now()
@@ -470,33 +465,19 @@ func TestOutage(t *testing.T) {
 		}
 		hits = append(hits, now)
 		return refuse(w, 503, "service_unavailable", "down")
-	})
-	var lines strings.Builder
-	for n := range prompts {
-		lines.WriteString(batchLine(fmt.Sprintf("id-%d", n), fmt.Sprintf("Question %d", n)))
 	}
-	s := defaults()
-	s.in, s.out, s.maxInFlight, s.progress = "-", filepath.Join(t.TempDir(), "out.jsonl"), inFlight, "off"
-	s.baseURL, s.keys = api.baseURL(), []credential{{keyEnv, theKey}}
-	src := sourceOf(t, &s, lines.String())
-	stdout, stderr := newScreen(), newScreen()
-	b, err := open(s, src, console{out: stdout, err: stderr})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if code := b.conclude(b.answerAll(nil), nil); code != exitDone {
-		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
-	}
+	r := newRun(t, "http://down/v1", prompts)
+	r.runInBubble(t, exitDone, down, "-max-in-flight", fmt.Sprint(inFlight))
 	mu.Lock()
 	defer mu.Unlock()
-	down := hits[:len(hits)-1]
-	if len(down) < threshold || len(down) > threshold+inFlight-1 {
-		t.Errorf("%d requests into the outage; want %d to open the circuit, and at most %d more that were in flight", len(down), threshold, inFlight-1)
+	failed := len(hits) - 1
+	if failed < threshold || failed > threshold+inFlight-1 {
+		t.Fatalf("%d requests into the outage; want %d to open the circuit, and at most %d more that were in flight", failed, threshold, inFlight-1)
 	}
-	if gap := hits[len(hits)-1].Sub(hits[threshold-1]); gap < recovery {
+	if gap := hits[failed].Sub(hits[threshold-1]); gap != recovery {
 		t.Errorf("the circuit was tested after %v, want %v", gap, recovery)
 	}
-	mustSum(t, stdout.String(), map[string]int64{"answered": prompts, "requests": int64(prompts + len(down)), "errors": int64(len(down))})
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": prompts, "requests": int64(prompts + failed), "errors": int64(failed)})
 }
 
 // The demo is the program's front door: all of it works, and its summary agrees with the server's bill.

@@ -35,7 +35,7 @@ func oursContender(s *scenario, program string) contender {
 		args := append([]string{"run", "-i", t.in, "-o", t.out, "-base-url", t.baseURL, "-api-key-env", keyVariable}, flags...)
 		command := exec.CommandContext(ctx, program, args...)
 		command.Env = append(os.Environ(), keyVariable+"=none")
-		command.WaitDelay = time.Second
+		command.WaitDelay = 10 * time.Second
 		said, err := command.CombinedOutput()
 		var ended *exec.ExitError
 		if errors.As(err, &ended) && ended.ExitCode() == 2 { // some prompts failed: the table has it

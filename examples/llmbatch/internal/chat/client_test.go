@@ -159,7 +159,7 @@ func TestNoKeyNoHeader(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, completion)
 	})
-	client := New(config(ts.URL, 1, time.Second))
+	client := New(config(ts.URL, 1, time.Minute))
 	defer client.Close()
 	if _, err := client.Complete(t.Context(), "", []byte(request)); err != nil {
 		t.Error(err)
@@ -284,10 +284,7 @@ func TestTransportErrors(t *testing.T) {
 }
 
 func TestRefusedIsUnsent(t *testing.T) {
-	ts := httptest.NewServer(http.NotFoundHandler())
-	url := ts.URL
-	ts.Close()
-	_, err := clientOf(t, url).Complete(t.Context(), "sk-secret", []byte(request))
+	_, err := clientOf(t, nobody).Complete(t.Context(), "sk-secret", []byte(request))
 	want := transient
 	want.Unbilled = true
 	if classOf(err) != api.Unsent || outcomeOf(err) != want {
@@ -597,7 +594,7 @@ func TestIdleTimeout(t *testing.T) {
 		<-r.Context().Done()
 		close(gone)
 	})
-	cfg := config(ts.URL+"/v1", 1, time.Second)
+	cfg := config(ts.URL+"/v1", 1, time.Minute)
 	cfg.IdleTimeout = 50 * time.Millisecond
 	client := New(cfg)
 	defer client.Close()

@@ -15,10 +15,11 @@ import (
 	"github.com/toller-go/toller/policy/api"
 )
 
+// nobody listens there. No other test can be given that port, as it could one that was free a moment ago.
+const nobody = "http://127.0.0.1:1"
+
 // Whatever goes wrong before there is a connection, nothing has been sent, and nothing can have been billed.
 func TestUnsent(t *testing.T) {
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // what breaks is meant to
 	secure.TLS = &tls.Config{MinVersion: tls.VersionTLS13}
@@ -34,7 +35,7 @@ func TestUnsent(t *testing.T) {
 		name   string
 		change func(*http.Transport)
 	}{
-		{"the proxy is down", through(closed.URL)},
+		{"the proxy is down", through(nobody)},
 		{"the proxy does not let us through", through(refusing.URL)},
 		{"the server does not like our TLS", func(transport *http.Transport) {
 			transport.TLSClientConfig = &tls.Config{MaxVersion: tls.VersionTLS12, RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}

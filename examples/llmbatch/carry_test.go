@@ -63,7 +63,7 @@ func TestLimitsOverRuns(t *testing.T) {
 		// Each run sends some of them.
 		{[]string{"-rpd", "50", "-rpm", "60", "-burst", "1"}, 24 * time.Hour, 50, 6 * time.Hour, "20s", 56 * time.Hour},
 		// A run is there when the requests of the one before become a day old.
-		{[]string{"-rpd", "50", "-rpm", "100", "-burst", "20"}, 24 * time.Hour, 50, 20 * time.Hour, "3h", 69 * time.Hour},
+		{[]string{"-rpd", "50", "-rpm", "100", "-burst", "20"}, 24 * time.Hour, 50, 22*time.Hour + 30*time.Minute, "65m", 71 * time.Hour},
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(test.flags, " ")+" "+test.rest.String(), func(t *testing.T) {

@@ -164,13 +164,24 @@ func (h *header) liveOf(n uint32, due policy.Time, place **liveContext) *liveCon
 	return live
 }
 
-// cut ends an attempt's context before the attempt has ended. When it is the deadline that has come which only we know of, the
-// context has that, too, and ends by itself: then its Err tells a deadline, as if it had been the caller's context's.
+// cut ends an attempt's context before the attempt has ended. When it is a deadline that has come, be it the caller's context's or one
+// that only we know of, the context has that, too, and ends by itself: then its Err tells a deadline, whoever is quicker.
 func (h *header) cut(live *liveContext, why error) {
-	if why == context.DeadlineExceeded && !h.bound().IsZero() { //nolint:errorlint // only our own: see signalCause
+	if why == context.DeadlineExceeded && !h.bound().IsZero() || h.expired() { //nolint:errorlint // only our own: see signalCause
 		return
 	}
 	live.cancel(why)
+}
+
+// expired reports whether the deadline of the caller's context has come. One that panics is not known to have one.
+func (h *header) expired() (yes bool) {
+	defer func() { _ = recover() }()
+	select {
+	case <-h.ctx.Done():
+		return h.ctx.Err() == context.DeadlineExceeded
+	default:
+		return false
+	}
 }
 
 // makeLive makes a context that ends with the job's own and at the deadlines of an attempt.

@@ -42,11 +42,13 @@ func (c *ownContext) Err() error {
 	return c.err
 }
 
-func (c *ownContext) end() {
+func (c *ownContext) end() { c.endWith(errOwn) }
+
+func (c *ownContext) endWith(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
-		c.err = errOwn
+		c.err = err
 		close(c.done)
 	}
 }
@@ -77,8 +79,10 @@ func (c *callingContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-func (c *callingContext) end() {
-	c.ownContext.end()
+func (c *callingContext) end() { c.endWith(errOwn) }
+
+func (c *callingContext) endWith(err error) {
+	c.ownContext.endWith(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.after {
@@ -118,6 +122,27 @@ var ownContexts = map[string]func(t *testing.T) (ctx context.Context, end func()
 		c := newOwnContext()
 		return ownDone{t.Context(), c}, c.end
 	},
+}
+
+// An attempt that ends because the deadline of the caller's context has come is told of a deadline, whoever is quicker to end it: what
+// passes that on, or the dispatcher, which is told at the same moment.
+func TestDeadlineOfACallersOwnContext(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			d := open(t, dispatcher.Config{})
+			ctx, ends := newCallingContext(), make(chan error, 1)
+			future, err := dispatcher.Submit(ctx, d, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				ends <- ctx.Err()
+				return 0, nil
+			})
+			require.NoError(t, err)
+			synctest.Wait()
+			ctx.endWith(context.DeadlineExceeded)
+			require.Equal(t, context.DeadlineExceeded, <-ends)
+			<-future.Done()
+		})
+	}
 }
 
 // An attempt's context ends with the job's, whatever type that has, and of the same cause; and nothing is left behind: the

@@ -99,6 +99,7 @@ func TestLimiterTryAcquire(t *testing.T) {
 		cancel()
 		first.Wait()
 		assert.NoError(t, l.TryAcquire(1))
+		synctest.Wait() // who was refused has said so, and may not have ended
 		assert.Equal(t, 1, inBubble()-2, "nobody waits, and there is no goroutine")
 	})
 }

@@ -42,7 +42,7 @@ func ExampleWithCost() {
 	ctx := context.Background()
 	d, err := dispatcher.New(dispatcher.Config{Limits: []policy.Limit{
 		{Name: "requests", Rate: policy.PerHour(60), Burst: 60},
-		{Name: "tokens", Rate: policy.PerDay(10_000), Burst: 10_000},
+		{Name: "tokens", Rate: policy.PerDay(100), Burst: 10_000},
 	}})
 	if err != nil {
 		panic(err)

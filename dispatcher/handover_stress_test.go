@@ -104,8 +104,8 @@ func (s *handoverStress) play() {
 	close(s.tickets)
 	helping.Wait()
 	assert.Equal(s.t, jobs, s.resolved.Load(), "seed %d", s.seed)
+	require.NoError(s.t, s.d.Close(context.Background())) // which waits for functions whose jobs are canceled, too
 	assert.Zero(s.t, s.running.Load(), "seed %d", s.seed)
-	require.NoError(s.t, s.d.Close(context.Background()))
 	watching.Wait()
 }
 

@@ -224,7 +224,7 @@ func TestKeysHandInJobs(t *testing.T) {
 func TestByHandAboutInvalidKey(t *testing.T) {
 	d := open(t, dispatcher.Config{
 		Keys:   func(string) dispatcher.KeyConfig { return dispatcher.KeyConfig{Weight: -1} },
-		Limits: []policy.Limit{{Name: "calls", Rate: policy.PerHour(1), Burst: 1000}},
+		Limits: []policy.Limit{{Name: "calls", Rate: policy.Blocked, Burst: 1000}},
 	})
 	nothing := func(context.Context) (int, error) { return 0, nil }
 	for range 2 {

@@ -169,7 +169,9 @@ func TestStart(t *testing.T) {
 	read, write := io.Pipe()
 	var errs bytes.Buffer
 	code := make(chan int, 1)
-	go func() { code <- start(ctx, []string{"-listen", "127.0.0.1:0", "-patience", "10m", "-grace", "10m"}, write, &errs) }()
+	go func() {
+		code <- start(ctx, []string{"-listen", "127.0.0.1:0", "-patience", "10m", "-grace", "10m"}, write, &errs)
+	}()
 	line := make([]byte, 100)
 	n, err := read.Read(line)
 	if err != nil {

@@ -39,6 +39,7 @@ func (r *batchRun) runInBubble(t *testing.T, code int, judge judge, more ...stri
 			t.Errorf("exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", got, code, r.stdout, r.stderr)
 		}
 	})
+	r.mustHideKey(t)
 	return api, took
 }
 

@@ -148,6 +148,12 @@ func (r *batchRun) run(t *testing.T, code int, more ...string) {
 	if got != code {
 		t.Fatalf("exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", got, code, r.stdout, r.stderr)
 	}
+	r.mustHideKey(t)
+}
+
+// mustHideKey checks that the key has not been printed.
+func (r *batchRun) mustHideKey(t *testing.T) {
+	t.Helper()
 	for name, text := range map[string]string{"stdout": r.stdout.String(), "stderr": r.stderr.String()} {
 		if strings.Contains(text, theKey) {
 			t.Errorf("the key is on %s:\n%s", name, text)

@@ -184,6 +184,7 @@ func TestDeadline(t *testing.T) {
 			t.Errorf("exit code %d, it took %v", code, took)
 		}
 		mustSum(t, r.stdout.String(), map[string]int64{"answered": 2, "failed for good": 2})
+		r.verify(t, 0)
 		hits := api.hits.Load()
 		if code := run(r.args("-deadline", "300ms")); code != exitSomeFailed { // they stay failed
 			t.Errorf("the second time, exit code %d", code)
@@ -191,6 +192,7 @@ func TestDeadline(t *testing.T) {
 		api.mustHit(t, hits, hits)
 	})
 	r.verify(t, 0)
+	r.mustHideKey(t)
 	records := r.records(t)
 	for _, id := range []string{"id-0", "id-1"} {
 		if got := records[id]; got.Error == nil || got.Error.Code != "deadline" {

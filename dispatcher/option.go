@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math"
 	"time"
 
 	"github.com/toller-go/toller/policy"
@@ -11,7 +12,8 @@ type Option struct {
 	kind     optionKind
 	whenOpen policy.WhenOpen
 	text     string
-	number   float64
+	tokens   float64
+	count    int
 	wait     time.Duration
 	at       time.Time
 	retry    *policy.Retry
@@ -42,13 +44,13 @@ func WithKey(key string) Option { return Option{kind: optionKey, text: key} }
 // WithCost says what each attempt costs of the limit of that name, in tokens; fractions are allowed, and kept to a
 // millionth. Without it, the cost is the limit's DefaultCost.
 func WithCost(limit string, tokens float64) Option {
-	return Option{kind: optionCost, text: limit, number: tokens}
+	return Option{kind: optionCost, text: limit, tokens: tokens}
 }
 
 // WithPriority says how urgent the job is, from -4 to 4: of the jobs that could start, those of the highest class go first.
 // A job that waits rises one class for each Config.AgeAfter. Without it, the priority is 0.
 func WithPriority(priority int) Option {
-	return Option{kind: optionPriority, number: float64(priority)}
+	return Option{kind: optionPriority, count: priority}
 }
 
 // WithDeadline ends the job at the given moment if it is not over. The deadline of Submit's context does the same; the
@@ -74,18 +76,18 @@ func WithWhenOpen(choice policy.WhenOpen) Option {
 func WithGroup(name string) Option { return Option{kind: optionGroup, text: name} }
 
 // WithWindow says how many elements a [Map] or a [Then] may have read and not yielded, at least 1. Elsewhere it has no effect.
-func WithWindow(elements int) Option { return Option{kind: optionWindow, number: float64(elements)} }
+func WithWindow(elements int) Option { return Option{kind: optionWindow, count: elements} }
 
 // InOrder has a [Map] or a [Then] yield its results in the order of its source. One that takes long holds back those behind it,
 // which count as not yielded. Elsewhere it has no effect.
 func InOrder() Option { return Option{kind: optionInOrder} }
 
-// windowOf returns the window that the options ask for, or twice the workers.
+// windowOf returns the window that the options ask for, or twice the workers, who may be as good as unbounded.
 func windowOf(d *Dispatcher, options []Option) int {
-	window := 2 * d.cfg.Workers
+	window := 2 * min(d.cfg.Workers, math.MaxInt/2)
 	for i := range options {
 		if options[i].kind == optionWindow {
-			window = int(options[i].number)
+			window = options[i].count
 		}
 	}
 	return max(1, window)

@@ -2,6 +2,8 @@ package dispatcher_test
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,10 +41,10 @@ func TestPriority(t *testing.T) {
 
 func TestPriorityRefused(t *testing.T) {
 	d := open(t, dispatcher.Config{})
-	for _, priority := range []int{-5, 5} {
+	for _, priority := range []int{-5, 5, math.MinInt, math.MaxInt} {
 		_, err := dispatcher.Submit(t.Context(), d, newTimeline().marking(0, nil), dispatcher.WithPriority(priority))
 		require.ErrorIs(t, err, policy.ErrInvalid)
-		assert.ErrorContains(t, err, "from -4 to 4")
+		assert.ErrorContains(t, err, fmt.Sprintf("WithPriority is %d; it must be from -4 to 4", priority))
 	}
 	_, err := dispatcher.New(dispatcher.Config{AgeAfter: -2})
 	assert.ErrorIs(t, err, policy.ErrInvalid)

@@ -50,7 +50,7 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 	case optionKey:
 		s.key = o.text
 	case optionCost:
-		return s.setCost(d, o.text, o.number)
+		return s.setCost(d, o.text, o.tokens)
 	case optionDeadline:
 		s.deadline = o.at
 	case optionDelay:
@@ -63,7 +63,7 @@ func (s *spec) set(d *Dispatcher, o *Option) error {
 	case optionWhenOpen:
 		s.whenOpen, s.said = o.whenOpen, true
 	case optionPriority:
-		s.priority = int(o.number)
+		s.priority = o.count
 	case optionGroup:
 		i, err := d.groupIndex(o.text)
 		if err != nil {
@@ -86,12 +86,12 @@ func (o *Option) check() error {
 		return &policy.FieldError{Field: "WithTimeout", Value: o.wait, Allowed: "positive, or 0 for no bound"}
 	case o.kind == optionWhenOpen && o.whenOpen > policy.Wait:
 		return &policy.FieldError{Field: "WithWhenOpen", Value: o.whenOpen, Allowed: "ByCall, FailFast or Wait"}
-	case o.kind == optionPriority && !(o.number >= scheduler.MinPriority && o.number <= scheduler.MaxPriority):
+	case o.kind == optionPriority && (o.count < scheduler.MinPriority || o.count > scheduler.MaxPriority):
 		return &policy.FieldError{
-			Field: "WithPriority", Value: int(o.number), Allowed: fmt.Sprintf("from %d to %d", scheduler.MinPriority, scheduler.MaxPriority),
+			Field: "WithPriority", Value: o.count, Allowed: fmt.Sprintf("from %d to %d", scheduler.MinPriority, scheduler.MaxPriority),
 		}
-	case o.kind == optionWindow && o.number < 1:
-		return &policy.FieldError{Field: "WithWindow", Value: o.number, Allowed: "at least 1"}
+	case o.kind == optionWindow && o.count < 1:
+		return &policy.FieldError{Field: "WithWindow", Value: o.count, Allowed: "at least 1"}
 	default:
 		return nil
 	}

@@ -2,6 +2,8 @@ package dispatcher_test
 
 import (
 	"context"
+	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +39,33 @@ func TestMapReadsAsItYields(t *testing.T) {
 		}
 		assert.Equal(t, elements, taken)
 	})
+}
+
+// A window or workers as good as unbounded bound nothing.
+func TestMapWithoutBound(t *testing.T) {
+	for name, c := range map[string]struct {
+		workers int
+		options []dispatcher.Option
+	}{
+		"workers":     {workers: math.MaxInt},
+		"the window":  {workers: 100, options: []dispatcher.Option{dispatcher.WithWindow(math.MaxInt)}},
+		"any of both": {workers: math.MaxInt, options: []dispatcher.Option{dispatcher.WithWindow(math.MaxInt)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := open(t, dispatcher.Config{Workers: c.workers})
+				line := newTimeline()
+				slow := func(ctx context.Context, n int) (int, error) {
+					line.mark()
+					return n, wait(ctx, time.Second, nil)
+				}
+				for item := range dispatcher.Map(t.Context(), d, slices.Values(make([]int, 100)), slow, nil, c.options...) {
+					require.NoError(t, item.Err)
+				}
+				assert.Equal(t, make([]time.Duration, 100), line.all(), "all at once")
+			})
+		})
+	}
 }
 
 // A slow source holds back what is there to be yielded for no more than one read, however much that is.

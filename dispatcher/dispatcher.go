@@ -65,18 +65,17 @@ func New(cfg Config) (*Dispatcher, error) {
 	d.exchange.crew = crew
 	d.loop.timer = time.NewTimer(time.Hour)
 	d.loop.timer.Stop()
-	d.sharing.join(d)
 	if err := register(d); err != nil { // from now on others find it
-		d.sharing.leave(d)
 		d.release()
 		return nil, err
 	}
+	d.sharing.join(d) // not before it is sure to run: who changes a shared limit waits until all users know
 	if cfg.OnEvent != nil {
 		go d.feed.run()
 	}
 	go d.run()
 	for _, shared := range d.sharing.limits {
-		d.revise(shared) // it may have been changed since its rule was read
+		d.revise(shared) // it may have been changed, or had tokens for d, before d was among its users
 	}
 	return d, nil
 }

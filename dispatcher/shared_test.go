@@ -281,6 +281,34 @@ func TestSharedLimitComingAndGoing(t *testing.T) {
 	users.Wait()
 }
 
+// A dispatcher that does not come to be, since its name is taken, is none that a change of the limit waits for.
+func TestSharedLimitOfWhomNewRefuses(t *testing.T) {
+	pool := share(t, policy.Limit{Name: "pool", Rate: policy.PerSecond(10)})
+	named := open(t, dispatcher.Config{})
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for n := range 10_000 {
+			if err := pool.SetBurst(float64(n + 1)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	late := time.After(time.Minute)
+	for refused := 0; ; refused++ {
+		select {
+		case <-late:
+			t.Fatal("a change of the limit waits for a dispatcher that is none")
+		case <-over:
+			t.Logf("%d refused meanwhile", refused)
+			return
+		default:
+			_, err := dispatcher.New(dispatcher.Config{Name: named.Name(), Shared: []*dispatcher.SharedLimit{pool}})
+			require.ErrorIs(t, err, dispatcher.ErrNameTaken)
+		}
+	}
+}
+
 // S-L11: two dispatchers that always have jobs for one shared limit start, together, what it allows, to the job, and neither
 // starves the other.
 func TestSharedLimitIsSharedFairly(t *testing.T) {

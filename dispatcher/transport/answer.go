@@ -176,11 +176,11 @@ func (x *exchange) passOn(ctx context.Context, resp *http.Response, ahead []byte
 
 // conclude is what the dispatcher is to know of a stream that is over. Nothing of it is tried again: the caller has the beginning.
 func (x *exchange) conclude(ctx context.Context, s *stream, failure error) error {
-	usage, m, failed, err := s.outcome()
+	usage, m, failed, over, err := s.outcome()
 	if failure != nil {
 		return failure
 	}
-	if cause := context.Cause(ctx); cause != nil && err == nil && !s.isOver() {
+	if cause := context.Cause(ctx); cause != nil && err == nil && !over {
 		err = cause
 	}
 	if usage.Known() {

@@ -93,21 +93,16 @@ func (s *stream) end(err error) {
 	close(s.over)
 }
 
-func (s *stream) isOver() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
-}
-
-// outcome returns how the stream has ended, as far as it has: what it was billed, what failed in it, and why it broke off.
-func (s *stream) outcome() (usage api.Usage, m api.Meaning, failed bool, err error) {
+// outcome returns how the stream has ended, as far as it has: what it was billed, what failed in it, whether it is over, and why it
+// broke off.
+func (s *stream) outcome() (usage api.Usage, m api.Meaning, failed, over bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watch != nil {
 		usage = s.watch.Usage()
 		m, _, failed = s.watch.Failure()
 	}
-	return usage, m, failed, s.err
+	return usage, m, failed, s.ended, s.err
 }
 
 // idle closes a body of which nothing comes for too long while somebody waits for it. A nil idle never does.

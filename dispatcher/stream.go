@@ -24,8 +24,9 @@ type StreamFunc[T any] func(ctx context.Context) (value T, rest func() error, er
 // been read to its end, or is closed: a caller who cancels ctx after that does not make it a canceled job.
 //
 // ctx is the job's life: when it ends, so does the context of the attempt, also during rest. Close, Stop and WaitIdle wait for rest;
-// when the context of Close or Stop ends, so does that of the attempt. The value of a function that has returned without an error is
-// returned even if the job is over by then, for want of time perhaps: the caller has to do away with it, and rest is called.
+// when the context of Close or Stop ends, so does that of the attempt. The value of a function that has returned it with a
+// rest and without an error is returned even if the job is over by then, for want of time perhaps: the caller has to do away with it,
+// and rest is called. A value without a rest is complete, and as with Do it is lost if the job is over.
 //
 // A stream that is held open is a worker less. That of a job which holds one and waits for another job of its dispatcher meanwhile is
 // not told of a deadlock ([job.ErrDeadlock]) if there is no third: whether the stream ends without it, nobody can tell.

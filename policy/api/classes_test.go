@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
@@ -231,6 +233,7 @@ func TestTransient(t *testing.T) {
 		{"a captive portal", 200, []string{"Retry-After", "3"}, "<html>Please log in</html>", api.BadAnswer, "", hinted(transient, 3*time.Second)},
 		{"JSON, no object", 200, nil, "[]", api.BadAnswer, "", transient},
 		{"a list of no objects", 200, nil, "[1]", api.BadAnswer, "", transient},
+		{"an answer in a list", 200, nil, "[" + completion + "]", api.BadAnswer, "", transient},
 		{"a number", 200, nil, "7", api.BadAnswer, "", transient},
 		{"a stream", 200, nil, "data: {\"choices\":[{\"delta\":{}}]}\n\ndata: [DONE]\n\n", api.BadAnswer, "", transient},
 	} {
@@ -288,6 +291,7 @@ func TestMessages(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error":{"message":"one"}}`:          "one",
 		`{"error":"two"}`:                      "two",
+		`{"error":"\u001b[2Jtwo\u009b\n"}`:     "\ufffd[2Jtwo\ufffd\n",
 		`{"message":"three"}`:                  "three",
 		`{"detail":"four"}`:                    "four",
 		`{"detail":[{"msg":"five"},{}]}`:       "five",
@@ -302,6 +306,46 @@ func TestMessages(t *testing.T) {
 	} {
 		if got := api.Read(api.Answer{Status: 500, Body: []byte(body)}); got.Message != want || got.Class != api.Server {
 			t.Errorf("%s: %+v", body, got)
+		}
+	}
+}
+
+// A server can't fill logs and memory with what it says of an error.
+func TestLongMessages(t *testing.T) {
+	long := strings.Repeat("é", 10_000)
+	for status, body := range map[int]string{
+		200: `{"error":{"message":"` + long + `","code":"` + long + `"}}`,
+		400: `{"error":{"message":"x` + long + `","code":"` + long + `"}}`,
+	} {
+		m := api.Read(api.Answer{Status: status, Body: []byte(body), Shape: api.Choices})
+		if len(m.Message) < 4000 || len(m.Message) > 5000 || len(m.Code) > 5000 || !utf8.ValidString(m.Message) || !strings.HasSuffix(m.Message, "é…") {
+			t.Errorf("%d: a message of %d bytes, a code of %d", status, len(m.Message), len(m.Code))
+		}
+	}
+}
+
+// Nor with lists of next to nothing.
+func TestLongLists(t *testing.T) {
+	const n = 200_000
+	many := strings.Repeat("{},", n) + "{}"
+	for shape, body := range map[api.Shape]string{
+		api.Choices:    `{"choices":[` + many + `]}`,
+		api.Responses:  `{"output":[{"content":[` + many + `]},` + many + `]}`,
+		api.Messages:   `{"content":[` + many + `]}`,
+		api.Embeddings: `{"data":[` + many + `]}`,
+		api.Candidates: `{"candidates":[` + many + `]}`,
+		api.Other:      `{"error":{"details":[{"@type":"google.rpc.QuotaFailure","violations":[` + many + `]},` + many + `]}}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m := api.Read(api.Answer{Status: 200, Body: []byte(body), Shape: shape})
+		runtime.ReadMemStats(&after)
+		if good := m.Class == api.OK; good != (shape != api.Other) {
+			t.Errorf("%v: %+v", shape, m)
+		}
+		// What it has allocated in all, and let go again, is more than it ever held.
+		if took := after.TotalAlloc - before.TotalAlloc; took > 8*uint64(len(body)) {
+			t.Errorf("%v: %d bytes for an answer of %d", shape, took, len(body))
 		}
 	}
 }

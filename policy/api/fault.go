@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/toller-go/toller/policy"
 )
@@ -118,28 +119,26 @@ func (f *fault) take(o *errorObject) {
 
 // readDetails takes Google's details: which quota it was, and when to come back.
 func (f *fault) readDetails(member json.RawMessage) {
-	var details []struct {
-		Type       text `json:"@type"`
-		RetryDelay text `json:"retryDelay"`
-		Violations []struct {
-			QuotaID text `json:"quotaId"`
-		} `json:"violations"`
+	type detail struct {
+		Type       text            `json:"@type"`
+		RetryDelay text            `json:"retryDelay"`
+		Violations json.RawMessage `json:"violations"`
 	}
-	if !readsList(member, &details) {
-		return
+	type violation struct {
+		QuotaID text `json:"quotaId"`
 	}
-	for _, d := range details {
+	eachOf(member, func(d *detail) {
 		switch {
 		case strings.HasSuffix(string(d.Type), "google.rpc.RetryInfo"):
 			if wait := goDuration(string(d.RetryDelay)); wait != policy.NoHint {
 				f.hinted, f.retryIn = true, max(f.retryIn, wait)
 			}
 		case strings.HasSuffix(string(d.Type), "google.rpc.QuotaFailure"):
-			for _, v := range d.Violations {
+			eachOf(d.Violations, func(v *violation) {
 				f.perDay = f.perDay || strings.Contains(string(v.QuotaID), "PerDay") // an identifier in CamelCase
-			}
+			})
 		}
-	}
+	})
 }
 
 // readMetadata takes OpenRouter's metadata.
@@ -183,6 +182,26 @@ func readsObject(data []byte, into any) bool { return reads('{', data, into) }
 // readsList is readsObject for a slice and a JSON list.
 func readsList(data []byte, into any) bool { return reads('[', data, into) }
 
+// eachOf calls do with each element of a JSON list, as far as its members have the types they should, and reports whether data is one.
+// The element is valid during the call. However long the list is, there is one at a time.
+func eachOf[T any](data []byte, do func(*T)) bool {
+	if !isList(data) || !json.Valid(data) {
+		return false
+	}
+	list := json.NewDecoder(bytes.NewReader(data))
+	_, _ = list.Token() // its beginning; what is valid can be read to its end
+	var element T
+	for list.More() {
+		element = *new(T)
+		_ = list.Decode(&element)
+		do(&element)
+	}
+	return true
+}
+
+// isList reports whether valid JSON is a list.
+func isList(data []byte) bool { return len(data) >= 2 && data[0] == '[' }
+
 func reads(begin byte, data []byte, into any) bool {
 	if len(data) == 0 || data[0] != begin {
 		return false
@@ -192,14 +211,30 @@ func reads(begin byte, data []byte, into any) bool {
 	return err == nil || errors.As(err, &odd)
 }
 
-// text is a JSON string; anything else is read as an empty one.
+// text is a JSON string, as far as it can be shown to people; anything else is read as an empty one.
 type text string
+
+// maxText is how much of a text is kept, in bytes: a server must not be able to fill our memory, and logs, with it.
+const maxText = 4 << 10
+
+// shown is what of a text is fit for a terminal: its beginning, without what would drive that.
+func shown(s string) string {
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + "…" // it may be cut within a rune
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
 
 // UnmarshalJSON never fails.
 func (t *text) UnmarshalJSON(data []byte) error {
 	var s string
 	if decodes(data, &s) {
-		*t = text(s)
+		*t = text(shown(s))
 	}
 	return nil
 }

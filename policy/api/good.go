@@ -22,7 +22,7 @@ func (m *Meaning) readGood(a Answer) fault {
 	if a.Cut {
 		return fault{} // nothing can be said of it
 	}
-	bodies, ok := readBodies(a.Body)
+	read, ok := readBodies(a.Body)
 	if !ok {
 		if a.Shape == Other {
 			return fault{}
@@ -30,56 +30,57 @@ func (m *Meaning) readGood(a Answer) fault {
 		m.Class, m.Billed = BadAnswer, BilledMaybe
 		return fault{message: "the body is not the whole JSON of an answer"}
 	}
-	var f fault
-	failed := false
-	for i := range bodies {
-		b := &bodies[i]
-		m.Usage = m.Usage.Max(b.usage())
-		if member := b.fault(); member != nil && !failed {
-			failed = true
-			f.read(member)
-		}
-	}
-	last := &bodies[len(bodies)-1]
-	m.Finish, m.Truncated = last.finish(a.Shape), slices.Contains(truncatedWords, last.finish(a.Shape))
+	m.Usage, m.Finish = read.usage, read.last.finish(a.Shape)
+	m.Truncated = slices.Contains(truncatedWords, m.Finish)
 	switch {
-	case failed:
-		m.Class = classifyInside(f)
-	case last.filtered(a.Shape):
+	case read.failed:
+		m.Class = classifyInside(read.fault)
+	case read.last.filtered(a.Shape):
 		m.Class = Filtered
-	case !last.is(a.Shape) || m.Finish == "error" || m.Finish == "failed":
+	case !read.last.is(a.Shape) || read.list && !a.Shape.listed() || m.Finish == "error" || m.Finish == "failed":
 		m.Class = BadAnswer
-		f.message = "the body is not an answer of the expected kind"
+		read.fault.message = "the body is not an answer of the expected kind"
 	}
 	if m.Class != OK && !m.Usage.Known() {
 		m.Billed = BilledMaybe
 	}
-	return f
+	return read.fault
 }
 
-// readBodies reads one answer, or the list of them that Gemini sends in place of a stream. ok is false if it is no JSON, or
-// holds nothing.
-func readBodies(body []byte) (_ []goodBody, ok bool) {
+// bodies is what is read of an answer: of one body, or of the list of them that Gemini sends in place of a stream. They are read one
+// after the other, as are other lists of which a server may send millions: together they could fill our memory.
+type bodies struct {
+	list   bool
+	last   goodBody
+	usage  Usage
+	failed bool
+	fault  fault // the first
+}
+
+// readBodies reads an answer. ok is false if it is no JSON, or holds nothing.
+func readBodies(body []byte) (read bodies, ok bool) {
 	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return nil, false
+	if read.list = isList(body); !read.list {
+		ok = readsObject(body, &read.last)
+		read.add(&read.last)
+		return read, ok
 	}
-	if body[0] == '[' {
-		var list []json.RawMessage
-		if !readsList(body, &list) || len(list) == 0 {
-			return nil, false
-		}
-		bodies := make([]goodBody, len(list))
-		for i, member := range list {
-			if !readsObject(member, &bodies[i]) {
-				return nil, false
-			}
-		}
-		return bodies, true
+	n, objects := 0, true
+	list := eachOf(body, func(member *json.RawMessage) {
+		read.last = goodBody{}
+		objects = readsObject(*member, &read.last) && objects
+		read.add(&read.last)
+		n++
+	})
+	return read, list && objects && n > 0
+}
+
+func (r *bodies) add(b *goodBody) {
+	r.usage = r.usage.Max(b.usage())
+	if member := b.fault(); member != nil && !r.failed {
+		r.failed = true
+		r.fault.read(member)
 	}
-	one := make([]goodBody, 1)
-	ok = readsObject(body, &one[0])
-	return one, ok
 }
 
 // goodBody is what we look at in an answer. Each member is read by itself: an odd one must not cost us the others, and an
@@ -184,18 +185,15 @@ type choices struct {
 
 // UnmarshalJSON never fails: what is no list of choices is none.
 func (c *choices) UnmarshalJSON(data []byte) error {
-	var list []struct {
+	type one struct {
 		Finish  text            `json:"finish_reason"`
 		Error   json.RawMessage `json:"error"`
 		Message struct {
 			Refusal text `json:"refusal"`
 		} `json:"message"`
 	}
-	if !readsList(data, &list) {
-		return nil
-	}
-	c.n = len(list)
-	for _, choice := range list {
+	eachOf(data, func(choice *one) {
+		c.n++
 		finish := string(choice.Finish)
 		if c.finish == "" || finish == "error" || c.finish != "error" && slices.Contains(truncatedWords, finish) {
 			c.finish = finish
@@ -206,7 +204,7 @@ func (c *choices) UnmarshalJSON(data []byte) error {
 		if c.fault == nil && present(choice.Error) {
 			c.fault = choice.Error
 		}
-	}
+	})
 	return nil
 }
 
@@ -218,22 +216,19 @@ type outputs struct {
 
 // UnmarshalJSON never fails.
 func (o *outputs) UnmarshalJSON(data []byte) error {
-	var list []struct {
-		Content []struct {
-			Type text `json:"type"`
-		} `json:"content"`
+	type item struct {
+		Content json.RawMessage `json:"content"`
 	}
-	if !readsList(data, &list) {
-		return nil
+	type part struct {
+		Type text `json:"type"`
 	}
-	o.list = true
 	written := false
-	for _, item := range list {
-		for _, part := range item.Content {
-			o.refused = o.refused || part.Type == "refusal"
-			written = written || part.Type == "output_text"
-		}
-	}
+	o.list = eachOf(data, func(i *item) {
+		eachOf(i.Content, func(p *part) {
+			o.refused = o.refused || p.Type == "refusal"
+			written = written || p.Type == "output_text"
+		})
+	})
 	o.refused = o.refused && !written
 	return nil
 }
@@ -247,21 +242,18 @@ type candidates struct {
 
 // UnmarshalJSON never fails.
 func (c *candidates) UnmarshalJSON(data []byte) error {
-	var list []struct {
+	type one struct {
 		Finish text `json:"finishReason"`
 	}
-	if !readsList(data, &list) {
-		return nil
-	}
-	c.n = len(list)
-	for _, candidate := range list {
+	eachOf(data, func(candidate *one) {
+		c.n++
 		if c.finish == "" {
 			c.finish = string(candidate.Finish)
 		}
 		if slices.Contains(filteredWords, string(candidate.Finish)) {
 			c.withheld++
 		}
-	}
+	})
 	return nil
 }
 
@@ -277,6 +269,3 @@ func (l *items) UnmarshalJSON(data []byte) error {
 	l.some = l.list && len(bytes.TrimSpace(data[1:len(data)-1])) > 0
 	return nil
 }
-
-// isList reports whether valid JSON is a list.
-func isList(data []byte) bool { return len(data) >= 2 && data[0] == '[' }

@@ -36,6 +36,9 @@ func (s Shape) String() string {
 	return names[s]
 }
 
+// listed reports whether a good answer may be a list of bodies.
+func (s Shape) listed() bool { return s == Candidates || s == Other }
+
 // ShapeOf returns the shape of the answers to what is posted to a URL of this path. A path that is not one of those below
 // gives [Any].
 //

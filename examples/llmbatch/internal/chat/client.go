@@ -9,17 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
 )
-
-// secretLength is how long a key is, in bytes, that is worth hiding. A server that asks for none is given any word, and that must not
-// be taken out of what it answers.
-const secretLength = 16
 
 // errSilent is why an answer was given up of which nothing more came.
 var errSilent = errors.New("the answer fell silent")
@@ -73,8 +68,8 @@ type Answer struct {
 }
 
 // Complete posts body, byte for byte, under an API key, and returns the answer; or an [*api.Error] marked for the dispatcher, and of
-// the answer at most the Header and the Usage: what is of no use may have been billed. It blocks until the whole answer is there or ctx ends. A server that repeats the key to us does not get it into our files: whatever
-// it says is without.
+// the answer at most the Header and the Usage: what is of no use may have been billed. It blocks until the whole answer is there or ctx
+// ends. A server that repeats the key to us does not get it into our files: whatever it says is without.
 func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -89,29 +84,26 @@ func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer,
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
+	secret := secretOf(key)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return Answer{}, transportError(err, connected.Load())
+		return Answer{}, transportError(secret.hideError(err), connected.Load())
 	}
 	defer resp.Body.Close()
 	text, err := c.read(ctx, cancel, resp.Body)
 	if err != nil {
-		return Answer{}, transportError(fmt.Errorf("the answer broke off: %w", err), true)
+		return Answer{}, transportError(secret.hideError(fmt.Errorf("the answer broke off: %w", err)), true)
 	}
-	if int64(len(text)) > c.cfg.MaxResponse {
+	cut := int64(len(text)) > c.cfg.MaxResponse
+	if cut && resp.StatusCode/100 == 2 {
 		m := api.Meaning{Class: api.BadAnswer, Status: resp.StatusCode}
 		return Answer{}, policy.Fatal(&api.Error{Meaning: m, Err: fmt.Errorf("the answer is longer than %d bytes", c.cfg.MaxResponse)})
 	}
-	if len(key) >= secretLength {
-		const instead = "[the API key]"
-		text = bytes.ReplaceAll(text, []byte(key), []byte(instead))
-		for _, values := range resp.Header {
-			for i := range values {
-				values[i] = strings.ReplaceAll(values[i], key, instead)
-			}
-		}
+	if cut { // a page of a proxy: what matters is its status
+		text = text[:c.cfg.MaxResponse]
 	}
-	return judge(resp, text)
+	secret.hideIn(resp.Header)
+	return judge(resp, secret.hide(text), cut)
 }
 
 // read takes in a body, up to a byte more than may be, unless it falls silent.
@@ -141,8 +133,8 @@ func (w *watched) Read(p []byte) (int, error) {
 
 // judge says what an answer means. One that was withheld for its content is an answer like any other: it was paid for, and there
 // is no better one.
-func judge(resp *http.Response, text []byte) (Answer, error) {
-	m := api.Read(api.Answer{Status: resp.StatusCode, Header: resp.Header, Body: text, Shape: api.Choices, Received: time.Now()})
+func judge(resp *http.Response, text []byte, cut bool) (Answer, error) {
+	m := api.Read(api.Answer{Status: resp.StatusCode, Header: resp.Header, Body: text, Cut: cut, Shape: api.Choices, Received: time.Now()})
 	if m.Class == api.OK || m.Class == api.Filtered && m.Status/100 == 2 {
 		return Answer{
 			Status: m.Status, RequestID: m.RequestID, Body: text, Usage: m.Usage, Header: resp.Header,

@@ -227,6 +227,29 @@ func TestBodyCap(t *testing.T) {
 	}
 }
 
+// A refusal is one however long it is: the page of a proxy, perhaps.
+func TestLongRefusals(t *testing.T) {
+	var status atomic.Int64
+	_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, "<html>"+strings.Repeat("sorry ", 1000))
+	})
+	client.cfg.MaxResponse = 1000
+	for code, want := range map[int]api.Class{503: api.Server, 429: api.Throttled, 401: api.BadKey, 404: api.BadRequest} {
+		status.Store(int64(code))
+		_, err := client.Complete(t.Context(), "sk-secret", []byte(request))
+		var refused *api.Error
+		if !errors.As(err, &refused) || refused.Class != want || refused.Status != code || len(refused.Body) != 1000 {
+			t.Errorf("%d: %v", code, err)
+			continue
+		}
+		if hinted := refused.Hint == 7*time.Second; hinted != refused.Retry {
+			t.Errorf("%d: %+v", code, refused.Meaning)
+		}
+	}
+}
+
 func TestTransportErrors(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -624,6 +647,36 @@ func TestKeyIsNotRepeated(t *testing.T) {
 		var refused *api.Error
 		if !errors.As(err, &refused) || strings.Contains(err.Error(), "[the API key]") != hidden || strings.Contains(string(refused.Body)+err.Error(), "Bearer "+key) == hidden {
 			t.Errorf("%s: got %v", key, err)
+		}
+	}
+}
+
+// Nor is it in another spelling, by what net/http says of a server that it does not understand, or in a header.
+func TestKeyIsNotRepeatedOtherwise(t *testing.T) {
+	const key = "c2VjcmV0/0123+456789=="
+	for name, say := range map[string]string{
+		"escaped by PHP":        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" + `{"error":{"message":"bad key c2VjcmV0\/0123+456789==."}}`,
+		"escaped by .NET":       "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" + `{"error":{"message":"bad key c2VjcmV0/0123\u002B456789\u003d\u003D."}}`,
+		"in a header":           "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nX-Request-Id: " + key + "\r\n\r\n{}",
+		"in a broken status":    "HTTP/1.1 " + key + "\r\n\r\n",
+		"in a broken header":    "HTTP/1.1 400 Bad Request\r\n" + key + "\r\n\r\n",
+		"in place of an answer": key + "\r\n\r\n",
+	} {
+		_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, buf := hijack(w)
+			_, _ = buf.WriteString(say)
+			_ = buf.Flush()
+			_ = conn.Close()
+		})
+		_, err := client.Complete(t.Context(), key, []byte(request))
+		var refused *api.Error
+		if !errors.As(err, &refused) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		told := err.Error() + refused.Message + refused.RequestID + string(refused.Body)
+		if !strings.Contains(told, hidden) || strings.Contains(told, "c2VjcmV0") {
+			t.Errorf("%s: %s", name, told)
 		}
 	}
 }

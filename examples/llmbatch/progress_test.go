@@ -144,7 +144,7 @@ func TestProgressBar(t *testing.T) {
 		}()
 		stderr.await(t, "0/3 answered")
 		for range answered {
-			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}}, "", nil)
+			b.tally.recorded(batchfile.Record{Response: &batchfile.Response{StatusCode: 200}}, true, "", nil)
 		}
 		close(end)
 		<-done

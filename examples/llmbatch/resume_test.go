@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -153,6 +154,27 @@ func TestRetryFailed(t *testing.T) {
 	api.mustHit(t, 6, 6)
 	r.verify(t, 0)
 	mustAnswer(t, r.records(t)["id-2"], r.prompts["id-2"])
+}
+
+// An answer that says only that its content was filtered is none, for the run as for verify and for a resume.
+func TestNoAnswerInA200(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, prompt string) bool {
+		if !strings.HasPrefix(prompt, "Question 2") {
+			return false
+		}
+		_, _ = io.WriteString(w, `{"error":{"code":"content_filter","message":"no"}}`)
+		return true
+	})
+	r := newRun(t, api.baseURL(), 5)
+	r.run(t, exitSomeFailed)
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": 4, "failed for good": 1})
+	if words := "1 × no answer, the first: HTTP 200 with an error"; !strings.Contains(r.stdout.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stdout)
+	}
+	r.again(t, exitSomeFailed)
+	mustSum(t, r.stdout.String(), map[string]int64{"answered": 4, "failed for good": 1})
+	api.mustHit(t, 5, 5)
+	r.verify(t, 0)
 }
 
 // An input that has changed is refused before anything is sent, or what has changed is run anew, as is wanted.

@@ -288,10 +288,11 @@ func (b *batch) record(item batchfile.Item, answer chat.Answer, err error) {
 
 // finish writes the line of a prompt and counts it. It reports whether it is on record.
 func (b *batch) finish(item batchfile.Item, record batchfile.Record, flaw string, err error) bool {
-	if !b.write(&item, record, flaw == "" && record.Succeeded()) {
+	answered := flaw == "" && record.Succeeded()
+	if !b.write(&item, record, answered) {
 		return false
 	}
-	b.tally.recorded(record, flaw, err)
+	b.tally.recorded(record, answered, flaw, err)
 	return true
 }
 

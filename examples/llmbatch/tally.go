@@ -151,12 +151,13 @@ func (t *tally) oldest() time.Duration {
 	return oldest
 }
 
-// recorded counts a prompt whose line is written.
-// It is a failure if it has a flaw.
-func (t *tally) recorded(record batchfile.Record, flaw string, err error) {
+// recorded counts a prompt whose line is written, as answered or, if it has a flaw or no answer, as failed.
+func (t *tally) recorded(record batchfile.Record, answered bool, flaw string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case answered:
+		t.counts.Answered++
 	case flaw != "":
 		t.fail(flaw, "the answer is "+flaw+" (-strict)")
 	case record.Error != nil:
@@ -164,14 +165,14 @@ func (t *tally) recorded(record batchfile.Record, flaw string, err error) {
 	case record.Response.StatusCode/100 != 2:
 		t.fail(fmt.Sprintf("HTTP %d", record.Response.StatusCode), reasonOf(err))
 	default:
-		t.counts.Answered++
+		t.fail("no answer", fmt.Sprintf("HTTP %d with an error, or with something else than a JSON object", record.Response.StatusCode))
 	}
 	t.counts.ended = time.Now()
 }
 
 // shared counts a prompt that was answered with the answer to another.
 func (t *tally) shared(record batchfile.Record) {
-	t.recorded(record, "", nil)
+	t.recorded(record, true, "", nil)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Shared++

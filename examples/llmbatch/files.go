@@ -23,6 +23,8 @@ func (s *settings) checkFiles() error {
 		switch {
 		case err == nil && info.IsDir():
 			return fmt.Errorf("-%s is %q, a directory; allowed: a file", file.flag, file.path)
+		case err == nil && !info.Mode().IsRegular(): // such as /dev/null, which nobody is to be told to remove
+			return fmt.Errorf("-%s is %q, which exists and is no regular file; allowed: a file, or for the output - (stdout)", file.flag, file.path)
 		case err == nil && in != nil && os.SameFile(in, info):
 			return fmt.Errorf("-%s is %q, the input; allowed: another file than that of -i", file.flag, file.path)
 		}

@@ -266,7 +266,7 @@ func (s *settings) check(given map[string]bool) error {
 	f.note(s.out == "", "o", `""`, "a file, or - for stdout")
 	base, err := url.Parse(s.baseURL)
 	f.note(err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "",
-		"base-url", fmt.Sprintf("%q", s.baseURL), "an http or https URL without ? or #, such as https://api.openai.com/v1")
+		"base-url", shownURL(base, err), "an http or https URL without ? or #, such as https://api.openai.com/v1")
 	f.note(err == nil && base.User != nil, "base-url", "one with a user or a password in it", "one without: it is shown and logged; keys come from the environment")
 	f.note(s.retryAmbiguous < 0, "retry-ambiguous", s.retryAmbiguous, "0 or more")
 	for _, length := range []struct {
@@ -294,6 +294,25 @@ func (s *settings) check(given map[string]bool) error {
 	return errors.Join(f...)
 }
 
+// shownURL is a base URL as an error may repeat it: without what may be a password, or a key.
+func shownURL(base *url.URL, err error) string {
+	if err != nil {
+		return "no URL"
+	}
+	shown := *base
+	if shown.User != nil {
+		shown.User = url.User("…")
+	}
+	if shown.RawQuery != "" {
+		shown.RawQuery = "…"
+	}
+	if shown.Fragment != "" {
+		shown.Fragment, shown.RawFragment = "…", "…"
+	}
+	text, _ := url.PathUnescape(shown.String())
+	return strconv.Quote(text)
+}
+
 // journalSuffix is what the name of a journal has more than that of its output, unless -journal names another.
 const journalSuffix = ".journal"
 
@@ -316,18 +335,26 @@ func (s *settings) readKeys(variables string) error {
 		secret := os.Getenv(name)
 		switch {
 		case name == "":
-			return fmt.Errorf("-api-key-env is %q; allowed: the names of environment variables that hold an API key, with commas between", variables)
+			return errors.New("-api-key-env has an empty name; allowed: the names of environment variables that hold an API key, with commas between")
 		case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 			return fmt.Errorf("-api-key-env is %s, whose value holds a space, a line break or the like; allowed: a key without", name)
+		case secret == "" && !isVariable(name):
+			return errors.New("-api-key-env has a word that is no variable's name, and may be the key itself, so that it is not repeated here; " +
+				"allowed: the names of environment variables that hold an API key, such as OPENAI_API_KEY")
 		case secret == "":
 			return fmt.Errorf("%s is not set; export your API key in it (any word will do for a server that asks for none), or name another variable with -api-key-env", name)
 		}
 		for _, other := range s.keys {
 			if other.name == name || other.secret == secret {
-				return fmt.Errorf("-api-key-env is %s, and %s and %s hold the same key; allowed: each key once, since its limits would count twice", variables, other.name, name)
+				return fmt.Errorf("-api-key-env names %s and %s, which hold the same key; allowed: each key once, since its limits would count twice", other.name, name)
 			}
 		}
 		s.keys = append(s.keys, credential{name: name, secret: secret})
 	}
 	return nil
+}
+
+// isVariable reports whether a word looks like the name of an environment variable, and not like a key.
+func isVariable(word string) bool {
+	return !strings.ContainsFunc(word, func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' })
 }

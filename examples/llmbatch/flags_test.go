@@ -63,6 +63,8 @@ func TestRefused(t *testing.T) {
 		{"response bytes", "", []string{"-max-response-bytes", "0"}, []string{"-max-response-bytes is 0", "from 1 to 66060288"}},
 		{"response bytes too many", "", []string{"-max-response-bytes", "66060289"}, []string{"-max-response-bytes is 66060289", "from 1 to 66060288"}},
 		{"password in the URL", "", []string{"-base-url", "https://me:secret@h/v1"}, []string{"-base-url", "environment"}},
+		{"password and key in the URL", "", []string{"-base-url", "https://me:secret@h/v1?key=AIza#x"}, []string{`-base-url is "https://…@h/v1?…#…"`, "without ? or #"}},
+		{"a key for a name", "", []string{"-api-key-env", "sk-proj-0123456789"}, []string{"-api-key-env", "not repeated here"}},
 		{"one key twice", "", []string{"-api-key-env", keyEnv + "," + keyEnv}, []string{"-api-key-env", "the same key"}},
 		{"a key without a name", "", []string{"-api-key-env", keyEnv + ","}, []string{"-api-key-env", "commas between"}},
 		{"listen", "", []string{"-listen", "nowhere"}, []string{`-listen is "nowhere"`, "127.0.0.1:8080"}},
@@ -97,6 +99,7 @@ func TestRefused(t *testing.T) {
 		{"no such directory", "", []string{"-o", "no-such-directory/results.jsonl"}, []string{`-o is "no-such-directory/results.jsonl"`, "no directory no-such-directory; allowed"}},
 		{"no such directory of the journal", "", []string{"-journal", "nowhere/journal"}, []string{`-journal is "nowhere/journal"`, "no directory nowhere; allowed"}},
 		{"output is a directory", "", []string{"-o", "."}, []string{`-o is ".", a directory; allowed: a file`}},
+		{"output is a device", "", []string{"-o", os.DevNull}, []string{"-o is", "no regular file; allowed"}},
 		{"output is the input", "", []string{"-o", "./prompts.jsonl"}, []string{`-o is "./prompts.jsonl", the input; allowed: another file`}},
 		{"input is a directory", "", []string{"-i", "."}, []string{`-i is ".", a directory; allowed: a file of prompts`}},
 	}

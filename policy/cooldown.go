@@ -37,7 +37,8 @@ type Visit struct {
 // and the others follow its success, or after a second if it still runs unthrottled. An episode is one wave of refusals:
 // those of attempts which had begun before the key knew of it count once.
 //
-// Those who waited are not let go all at once but spread over a tenth of the wait, at least 100 ms. The gaps between them
+// Those who waited are not let go all at once but spread over a tenth of the wait, at least 100 ms; of several waits, one upon the
+// other, over a tenth of the longest. The gaps between them
 // are drawn one at a time, such that they are distributed like the instants of n jobs that each chose one at random
 // (order statistics of the uniform distribution); no job needs a timer of its own.
 //
@@ -131,10 +132,23 @@ func (c *Cooldown) cool(now, end Time, wait time.Duration) {
 		c.spent += c.until.Sub(c.from)
 		c.from = now
 	}
+	c.width = max(wait/10, minCooldown, c.unreleased(now))
 	c.phase, c.until = coolWaiting, end
-	c.width = max(wait/10, minCooldown)
 	c.scouts, c.planned = false, false
 	c.scout++ // who went first before this says nothing about what comes after it
+}
+
+// unreleased is over how long those who wait already would still be spread: a short wait that comes on top of a long one lets them
+// go no faster.
+func (c *Cooldown) unreleased(now Time) time.Duration {
+	switch c.phase {
+	case coolWaiting, coolScouting:
+		return c.width
+	case coolReleasing:
+		return c.last.Sub(now)
+	default:
+		return 0
+	}
 }
 
 // Advance makes the transitions that are due.

@@ -54,10 +54,10 @@ func TestCooldownIdleAt(t *testing.T) {
 	c.succeed(next)
 	require.Equal(t, at(11*s), c.IdleAt(), "the release still goes on")
 	c.hint(late, 5*s)
-	require.Equal(t, at(15*s+500*ms), c.IdleAt())
+	require.Equal(t, at(16*s), c.IdleAt(), "and takes as long after a shorter wait")
 	c.to(at(15 * s))
-	require.Equal(t, at(15*s+500*ms), c.IdleAt())
-	c.to(at(15*s + 500*ms))
+	require.Equal(t, at(16*s), c.IdleAt())
+	c.to(at(16 * s))
 	require.LessOrEqual(t, c.IdleAt(), c.now)
 
 	c = newCooldown(t)

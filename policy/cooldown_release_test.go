@@ -106,3 +106,47 @@ func TestCooldownNewcomerDuringRelease(t *testing.T) {
 	require.Zero(t, c.ReadyAt(), "over")
 	require.False(t, c.Undrawn())
 }
+
+// S-L10: those who have waited long are spread over a tenth of that, also if a short wait comes on top of it: late in the cooldown, or
+// when some of them have been let go; and never over less than a tenth of the latest.
+func TestCooldownShortWaitOnTopOfALongOne(t *testing.T) {
+	tests := []struct {
+		name        string
+		late        time.Duration
+		hint, until time.Duration
+		width       time.Duration
+	}{
+		{"just before the end", 599 * time.Second, 2 * time.Second, 601 * time.Second, time.Minute},
+		{"as long again", 599 * time.Second, 1200 * time.Second, 1799 * time.Second, 2 * time.Minute},
+		{"at the end", 600 * time.Second, 2 * time.Second, 602 * time.Second, time.Minute},
+		{"half of them gone", 630 * time.Second, 2 * time.Second, 632 * time.Second, 30 * time.Second},
+		{"almost all gone", 660*time.Second - 1, 2 * time.Second, 662*time.Second - 1, 200 * ms},
+		{"all gone", 660 * time.Second, 2 * time.Second, 662 * time.Second, 200 * ms},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCooldown(t)
+			first, second := c.start(), c.start()
+			c.hint(first, 600*time.Second)
+			c.to(at(tt.late))
+			c.hint(second, tt.hint)
+			require.Equal(t, at(tt.until), c.Until())
+			c.to(c.Until())
+			c.Draw(c.now, 1, almostOne)
+			require.InDelta(t, tt.width.Seconds(), c.ReadyAt().Sub(c.Until()).Seconds(), 1e-6)
+		})
+	}
+}
+
+// S-L10: likewise while one goes first, whom the server tells to come a little later.
+func TestCooldownShortWaitOfTheScout(t *testing.T) {
+	c := newCooldown(t)
+	for range 7 { // 100 ms, 200, …, 6.4 s
+		c.refuse(c.start())
+		c.to(c.Until())
+	}
+	c.hint(c.start(), 100*ms)
+	c.to(c.Until())
+	c.Draw(c.now, 1, almostOne)
+	require.InDelta(t, 0.64, c.ReadyAt().Sub(c.Until()).Seconds(), 1e-6)
+}

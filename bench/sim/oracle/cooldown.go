@@ -38,7 +38,7 @@ func (c *cooldown) advance(now Time) {
 // throttle takes a refusal of an attempt that began in the given episode. It returns whether the cooldown became longer.
 func (c *cooldown) throttle(now Time, episode int, hint time.Duration, hinted bool) bool {
 	c.advance(now)
-	late := episode != c.episode
+	left, late := c.left(now), episode != c.episode
 	if !late {
 		c.episode++
 		c.row++
@@ -59,10 +59,19 @@ func (c *cooldown) throttle(now Time, episode int, hint time.Duration, hinted bo
 	end := now.Add(wait)
 	longer := end > c.until && (!late || wait > 0)
 	if longer || !late && end == c.until {
-		c.until, c.wide = end, max(wait/10, leastCooldown)
+		c.until, c.wide = end, max(wait/10, leastCooldown, left)
 		c.scouting, c.scout = !c.hinted, 0
 	}
 	return longer
+}
+
+// left is over how long those who wait already are still to be let go: a tenth of what they waited for, however short the wait
+// that comes on top of it.
+func (c *cooldown) left(now Time) time.Duration {
+	if now < c.until || c.scouting {
+		return c.wide
+	}
+	return max(0, max(c.until, c.released).Add(c.wide).Sub(now))
 }
 
 // start looks whether an attempt may start, and notes whether it goes first.

@@ -15,15 +15,28 @@ type await struct {
 }
 
 // Awaited is jobs of which an attempt waits for any one. It may wait for them again, when some are over: what it costs to say so is
-// the same for very many. The zero Awaited has none. When it is part of an event it must not be changed any more.
+// the same for very many. The zero Awaited has none. When it has been part of an event it is the core's.
 type Awaited struct{ jobs []*Entry }
 
 // Add adds a job that has been submitted.
 func (a *Awaited) Add(e *Entry) { a.jobs = append(a.jobs, e) }
 
+// dropOver takes out the latest that are over. Where the latest are over first, there are more of them with each wait, and inVain
+// begins with the latest.
+func (a *Awaited) dropOver() {
+	n := len(a.jobs)
+	for n > 0 && a.jobs[n-1].over() {
+		n--
+	}
+	a.jobs = a.jobs[:n]
+}
+
 // await notes that ev.By's attempt waits for ev.Entry.
 func (c *Core) await(ev Event) {
 	if ev.By.flies(ev.Attempt) {
+		if ev.Any != nil {
+			ev.Any.dropOver()
+		}
 		c.awaits = append(c.awaits, await{ev.By, ev.Attempt, ev.Entry, ev.Any, ev.Left})
 		c.entangled = true
 	}
@@ -109,7 +122,7 @@ func (c *Core) inVain(a await, stuck map[*Entry]bool) bool {
 	}
 	left := a.left
 	for _, e := range slices.Backward(a.any.jobs) {
-		if e.state == Settled || e.state == Detached {
+		if e.over() {
 			continue
 		}
 		if !c.hopeless(e, stuck) {

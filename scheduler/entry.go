@@ -100,6 +100,9 @@ func (e *Entry) flies(attempt int) bool {
 	return (e.state == Running || e.state == Detached) && attempt == int(e.runs)
 }
 
+// over reports whether the job is settled.
+func (e *Entry) over() bool { return e.state == Settled || e.state == Detached }
+
 // lane returns that of the job's key.
 func (e *Entry) lane() *lane { return e.seat.lane }
 

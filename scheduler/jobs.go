@@ -50,6 +50,9 @@ func (c *Core) expire(e *Entry) {
 func (c *Core) enqueue(e *Entry, fresh bool) {
 	l := e.lane()
 	e.state = Queued
+	if e.seat.dropped {
+		e.seat = l.seatFor(e.seat.needs)
+	}
 	l.ready.push(e, fresh)
 	switch {
 	case e.FailFast && l.circuit.Rejects():

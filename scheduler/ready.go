@@ -15,6 +15,10 @@ type readyJobs struct {
 	firstSeat [1]*seat // what seats is at first
 }
 
+// manySeats is how many seats a lane may have before those are dropped in which nobody sits. With as many it is not handed on, once it
+// was dropped itself.
+const manySeats = 16
+
 // seatFor returns l's seat of jobs that pass the given gates, which it makes if need be.
 func (l *lane) seatFor(needs gates) *seat {
 	for _, s := range l.ready.seats {
@@ -31,9 +35,21 @@ func (l *lane) seatFor(needs gates) *seat {
 }
 
 func (r *readyJobs) add(s *seat, l *lane, needs gates) *seat {
+	if len(r.seats) >= manySeats {
+		r.dropEmpty()
+	}
 	s.lane, s.needs = l, needs
 	r.seats = append(r.seats, s)
 	return s
+}
+
+// dropEmpty drops the seats in which nobody sits. Jobs that are in flight or parked may still refer to one; they get another when
+// they come back.
+func (r *readyJobs) dropEmpty() {
+	r.seats = slices.DeleteFunc(r.seats, func(s *seat) bool {
+		s.dropped = s.len == 0 && s != &r.first
+		return s.dropped
+	})
 }
 
 func (r *readyJobs) push(e *Entry, fresh bool) {

@@ -14,6 +14,8 @@ type seat struct {
 	queues []*readyQueue // one for each priority that has been used, highest first
 	len    int
 
+	dropped bool // it is none of its lane's any more
+
 	ring       *seatRing   // nil when it stands in none
 	next, prev *seat       // in the ring
 	class      int         // of the ring

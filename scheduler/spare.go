@@ -4,9 +4,6 @@ package scheduler
 // them, for the case that their own key comes back.
 const spareLanes = 64
 
-// manySeats is how many seats a lane that was dropped hands on to the next that is made of it.
-const manySeats = 8
-
 // keepSpare keeps a lane that has been dropped, or forgets it.
 func (c *Core) keepSpare(l *lane) {
 	if len(c.spare) == spareLanes {
@@ -37,7 +34,7 @@ func (c *Core) spareLane() *lane {
 	l := c.spare[n-1]
 	c.takeSpare(l)
 	c.lanes.remove(l)
-	if len(l.ready.seats) > manySeats {
+	if len(l.ready.seats) >= manySeats {
 		l.ready.seats = nil
 	}
 	return l

@@ -10,8 +10,9 @@ import (
 
 // SetRate changes how fast a limit's bucket fills, from now on. Jobs that wait for it are planned anew at once: none sleeps
 // on by the old rate. The buckets keep what they hold, as far as it fits: a burst that was left to its default follows the
-// rate, as if by SetBurst, save to Blocked and Unlimited. The error is a [*policy.FieldError]: there is no such limit, or
-// the rate makes no sense.
+// rate, as if by SetBurst, save to Blocked and Unlimited. A key that is idle while the rate of a limit per key is Unlimited
+// may be forgotten, and has a full bucket when there is a rate again. The error is a [*policy.FieldError]: there is no such
+// limit, or the rate makes no sense.
 func (d *Dispatcher) SetRate(limit string, rate policy.Rate) error {
 	if !d.made() {
 		return ErrNilDispatcher

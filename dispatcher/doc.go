@@ -81,6 +81,6 @@
 // A dispatcher is a goroutine, two of its pool, and the workers in use; workers without work end after ten to twenty seconds. A
 // job is one object of 288 bytes, one allocation besides the caller's function, whether it waits or runs; what it asks for with
 // options, what there is to tell of a failure, and when a timeout is up, is another each. The timer of a timeout is made when the
-// function first asks for the end of its context. Submitting takes one short lock, and so does the end of an attempt. The module bench measures the rest beside
-// other ways to do the same.
+// function first asks for the end of its context. Submitting takes one short lock, and so does the end of an attempt. The module
+// bench measures the rest beside other ways to do the same.
 package dispatcher

@@ -17,8 +17,9 @@ const maxTokens = 1e12
 // Amount is a number of tokens, in millionths. It is exact: sums and differences carry no rounding error.
 type Amount int64
 
-// AmountOf converts a cost to an Amount, rounding to the nearest millionth; a cost which is not zero never becomes free. It refuses what is negative, not a number, infinite, or above 10¹² tokens; field names the cost in the
-// error, which is a [*FieldError].
+// AmountOf converts a cost to an Amount, rounding to the nearest millionth; a cost which is not zero never becomes free. It
+// refuses what is negative, not a number, infinite, or above 10¹² tokens; field names the cost in the error, which is a
+// [*FieldError].
 func AmountOf(field string, tokens float64) (Amount, error) {
 	if !(tokens >= 0 && tokens <= maxTokens) { // also catches NaN
 		return 0, &FieldError{Field: field, Value: tokens, Allowed: fmt.Sprintf("a number of tokens from 0 to %g", float64(maxTokens))}

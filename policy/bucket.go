@@ -177,7 +177,7 @@ func (b *Bucket) Level() Amount {
 
 // FullAt returns when the bucket will hold all it can, and its window nothing, if nothing is taken: from then on it cannot be
 // told from one that Renew makes. Of that one's model nothing was ever taken, so it is full by then too, whatever it held at
-// the start.
+// the start. While the rate is unlimited nobody can tell them apart.
 func (b *Bucket) FullAt() Time {
 	at := b.filledAt(b.level, b.burst)
 	if b.window != nil {

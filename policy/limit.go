@@ -87,7 +87,7 @@ func (l Limit) Validate() error {
 		fault("Name", `""`, "a name, such as \"requests\"")
 	}
 	if !l.Rate.valid() {
-		fault("Rate", l.Rate, fmt.Sprintf("positive, such as PerSecond(10), and at most %g; or Blocked, or Unlimited", float64(maxTokens)))
+		fault("Rate", l.Rate, fmt.Sprintf("from a millionth to %g tokens over a span above zero, such as PerSecond(10); or Blocked, or Unlimited", float64(maxTokens)))
 	}
 	for _, f := range []struct {
 		name  string

@@ -24,20 +24,20 @@ const (
 	rateUnlimited
 )
 
-// PerSecond is a rate of n tokens a second. n must be positive and finite; it is kept to a millionth.
+// PerSecond is a rate of n tokens a second, see [Per].
 func PerSecond(n float64) Rate { return Per(n, time.Second) }
 
-// PerMinute is a rate of n tokens a minute. n must be positive and finite; it is kept to a millionth.
+// PerMinute is a rate of n tokens a minute, see [Per].
 func PerMinute(n float64) Rate { return Per(n, time.Minute) }
 
-// PerHour is a rate of n tokens an hour. n must be positive and finite; it is kept to a millionth.
+// PerHour is a rate of n tokens an hour, see [Per].
 func PerHour(n float64) Rate { return Per(n, time.Hour) }
 
-// PerDay is a rate of n tokens in 24 hours. n must be positive and finite; it is kept to a millionth.
+// PerDay is a rate of n tokens in 24 hours, see [Per].
 func PerDay(n float64) Rate { return Per(n, 24*time.Hour) }
 
-// Per is a rate of n tokens per span. n must be positive and finite, and is kept to a millionth; span must be positive. A
-// rate of zero is refused: it has a name of its own, [Blocked].
+// Per is a rate of n tokens per span. n must be from a millionth to 10¹² and is rounded to the nearest millionth: what is slower
+// has a longer span. span must be positive. A rate of zero is refused: it has a name of its own, [Blocked].
 func Per(n float64, span time.Duration) Rate { return Rate{kind: ratePer, amount: n, span: span} }
 
 var (
@@ -75,7 +75,7 @@ func (r Rate) String() string {
 // perSecond is the rate as a plain number of tokens a second.
 func (r Rate) perSecond() float64 { return r.amount / r.span.Seconds() }
 
-// valid reports whether a bucket can keep r exactly.
+// valid reports whether a bucket can keep r.
 func (r Rate) valid() bool {
 	switch r.kind {
 	case rateBlocked, rateUnlimited:

@@ -127,6 +127,14 @@ func TestLimitValidate(t *testing.T) {
 	}
 }
 
+// TestRateTooLow: who is told that his rate is too low learns what is high enough.
+func TestRateTooLow(t *testing.T) {
+	for _, rate := range []policy.Rate{{}, policy.PerSecond(1e-7), policy.Per(10, 0)} {
+		err := policy.Limit{Name: "a", Rate: rate}.Validate()
+		require.ErrorContains(t, err, "must be from a millionth to 1e+12 tokens over a span above zero", "%v", rate)
+	}
+}
+
 func TestRetryValidate(t *testing.T) {
 	on := func(change func(*policy.Retry)) policy.Retry {
 		r := policy.Retry{MaxAttempts: 3}

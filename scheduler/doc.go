@@ -30,7 +30,8 @@
 // Submit, admission and the end of an attempt are O(1) for fresh jobs, O(log n) in the number of those that are parked,
 // come back or have a deadline: below a microsecond in all, with one key or 10,000, with a million jobs in front or parked,
 // and half a microsecond more for one that is itself parked among a million
-// (go test -run '^$' -bench Core ./scheduler), and without an allocation. Changing a limit looks at every lane that has a
-// bucket of it. Memory is the caller's entries plus 24 bytes for each one that is parked or has a deadline, and one lane for
-// each key.
+// (go test -run '^$' -bench Core ./scheduler), and without an allocation. An admission looks once more at each key that has a
+// job which leaves a worker, or room in a limit of its own, to an older one of the key that waits for what keys share (S-A5).
+// Changing a limit looks at every lane that has a bucket of it. Memory is the caller's entries plus 24 bytes for each one that
+// is parked or has a deadline, and one lane for each key.
 package scheduler

@@ -99,10 +99,10 @@ func (c *Client) Complete(ctx context.Context, key string, body []byte) (Answer,
 		m := api.Meaning{Class: api.BadAnswer, Status: resp.StatusCode}
 		return Answer{}, policy.Fatal(&api.Error{Meaning: m, Err: fmt.Errorf("the answer is longer than %d bytes", c.cfg.MaxResponse)})
 	}
-	if cut { // a page of a proxy: what matters is its status
-		text = text[:c.cfg.MaxResponse]
-	}
 	secret.hideIn(resp.Header)
+	if cut { // a page of a proxy: what matters is its status
+		text = secret.hideCut(text[:c.cfg.MaxResponse])
+	}
 	return judge(resp, secret.hide(text), cut)
 }
 

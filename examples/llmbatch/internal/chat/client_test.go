@@ -651,6 +651,25 @@ func TestKeyIsNotRepeated(t *testing.T) {
 	}
 }
 
+// Nor is the beginning of it, where an answer that is too long is cut.
+func TestKeyIsNotRepeatedInPart(t *testing.T) {
+	const key = "sk-secret/0123456789"
+	for _, spelled := range []string{key, strings.ReplaceAll(key, "/", `\/`), strings.ReplaceAll(key, "/", `\u002f`)} {
+		for length := range len(spelled) + 1 {
+			_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(http.StatusBadGateway)
+				_, _ = io.WriteString(w, strings.Repeat("|", 1000-length)+spelled+strings.Repeat("|", 1000))
+			})
+			client.cfg.MaxResponse = 1000
+			_, err := client.Complete(t.Context(), key, []byte(request))
+			var refused *api.Error
+			if !errors.As(err, &refused) || strings.ContainsAny(string(refused.Body), key) || strings.Contains(err.Error(), "sk") || len(refused.Body) < 800 {
+				t.Errorf("%d bytes of %s: %v", length, spelled, err)
+			}
+		}
+	}
+}
+
 // Nor is it in another spelling, by what net/http says of a server that it does not understand, or in a header.
 func TestKeyIsNotRepeatedOtherwise(t *testing.T) {
 	const key = "c2VjcmV0/0123+456789=="

@@ -58,6 +58,18 @@ func (s *secret) hide(text []byte) []byte {
 	return text
 }
 
+// longestSpelling is how many bytes JSON may take for one of the key.
+const longestSpelling = len(`\u002b`)
+
+// hideCut is hide for a text whose end is missing, where the key may have begun: as much as that could be is left out.
+func (s *secret) hideCut(text []byte) []byte {
+	if s == nil {
+		return text
+	}
+	text = s.hide(text)
+	return text[:max(0, len(text)-longestSpelling*len(s.key))]
+}
+
 // hideIn takes the key out of headers.
 func (s *secret) hideIn(h http.Header) {
 	if s == nil {

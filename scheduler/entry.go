@@ -159,8 +159,9 @@ func (c *Core) remember(e *Entry) *past {
 // sparePasts is how many pasts are kept for jobs to come.
 const sparePasts = 1024
 
-// forget forgets the past of a job that is over and of which nothing is in flight.
+// forget forgets a job that is over and of which nothing is in flight: its past, and that it had a seat.
 func (c *Core) forget(e *Entry) {
+	e.seat.jobs--
 	if e.past == nil {
 		return
 	}

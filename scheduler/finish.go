@@ -27,12 +27,13 @@ func (c *Core) done(e *Entry, out policy.Outcome) {
 	} else {
 		l.cool.End(c.now, e.visit, out.Verdict == policy.VerdictSuccess)
 	}
+	var reason Reason
 	if detached {
 		e.state = Settled
-	} else if reason := c.decide(e, out); reason.ownEnd() && l.circuit.EndJob(c.now, e.pass, ending) {
+	} else if reason = c.decide(e, out); reason.ownEnd() && l.circuit.EndJob(c.now, e.pass, ending) {
 		c.transition(l, e)
 	}
-	if e.state == Settled {
+	if detached || reason != 0 {
 		c.forget(e)
 	}
 	c.review(l)
@@ -50,13 +51,12 @@ func (c *Core) unstarted(e *Entry) {
 	switch {
 	case e.state == Detached:
 		e.state = Settled
+		c.forget(e)
 	case c.stopping:
 		c.settle(e, NotStarted)
+		c.forget(e)
 	default:
 		c.enqueue(e, false)
-	}
-	if e.state == Settled {
-		c.forget(e)
 	}
 	c.review(l)
 }

@@ -27,6 +27,7 @@ func (c *Core) giveTerms(e *Entry) {
 // enlist makes a new job one of a lane's.
 func (c *Core) enlist(l *lane, e *Entry) {
 	e.seat = l.seatFor(c.limits.needs(e))
+	e.seat.jobs++
 	e.arrival, e.submitted, e.deadlinePos = c.arrivals, c.now, -1
 	if spent := l.cool.Spent(c.now); spent > 0 {
 		c.remember(e).coolBase = spent
@@ -50,9 +51,6 @@ func (c *Core) expire(e *Entry) {
 func (c *Core) enqueue(e *Entry, fresh bool) {
 	l := e.lane()
 	e.state = Queued
-	if e.seat.dropped {
-		e.seat = l.seatFor(e.seat.needs)
-	}
 	l.ready.push(e, fresh)
 	switch {
 	case e.FailFast && l.circuit.Rejects():
@@ -168,6 +166,9 @@ func (c *Core) retire(l *lane) (gone bool) {
 	}
 	l.retired = true
 	l.claim = claim{}
+	if len(l.ready.seats) >= manySeats {
+		l.ready.seats = nil
+	}
 	if l.wakePos >= 0 {
 		c.wakes.remove(l.wakePos)
 	}

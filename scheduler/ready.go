@@ -15,41 +15,49 @@ type readyJobs struct {
 	firstSeat [1]*seat // what seats is at first
 }
 
-// manySeats is how many seats a lane may have before those are dropped in which nobody sits. With as many it is not handed on, once it
-// was dropped itself.
+// manySeats is how many seats a lane may have before those that no job refers to are given to other sets of gates. With as many it is
+// not handed on, once it was dropped itself.
 const manySeats = 16
 
 // seatFor returns l's seat of jobs that pass the given gates, which it makes if need be.
 func (l *lane) seatFor(needs gates) *seat {
-	for _, s := range l.ready.seats {
+	r := &l.ready
+	for _, s := range r.seats {
 		if s.needs == needs {
 			return s
 		}
 	}
-	if len(l.ready.seats) == 0 {
-		l.ready.seats = l.ready.firstSeat[:0]
-		l.ready.first = seat{}
-		return l.ready.add(&l.ready.first, l, needs)
+	s := r.vacant()
+	if s == nil {
+		s = r.add(l)
 	}
-	return l.ready.add(new(seat), l, needs)
-}
-
-func (r *readyJobs) add(s *seat, l *lane, needs gates) *seat {
-	if len(r.seats) >= manySeats {
-		r.dropEmpty()
-	}
-	s.lane, s.needs = l, needs
-	r.seats = append(r.seats, s)
+	s.needs, s.heldOn = needs, 0
 	return s
 }
 
-// dropEmpty drops the seats in which nobody sits. Jobs that are in flight or parked may still refer to one; they get another when
-// they come back.
-func (r *readyJobs) dropEmpty() {
-	r.seats = slices.DeleteFunc(r.seats, func(s *seat) bool {
-		s.dropped = s.len == 0 && s != &r.first
-		return s.dropped
-	})
+// vacant returns a seat that no job refers to, if there are many; or nil.
+func (r *readyJobs) vacant() *seat {
+	if len(r.seats) < manySeats {
+		return nil
+	}
+	for _, s := range r.seats {
+		if s.jobs == 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+func (r *readyJobs) add(l *lane) *seat {
+	s := &r.first
+	if len(r.seats) == 0 {
+		r.seats = r.firstSeat[:0]
+	} else {
+		s = new(seat)
+	}
+	*s = seat{lane: l}
+	r.seats = append(r.seats, s)
+	return s
 }
 
 func (r *readyJobs) push(e *Entry, fresh bool) {

@@ -12,9 +12,8 @@ type seat struct {
 	lane   *lane
 	needs  gates
 	queues []*readyQueue // one for each priority that has been used, highest first
-	len    int
-
-	dropped bool // it is none of its lane's any more
+	len    int           // of all queues
+	jobs   int           // that refer to it: those that are parked or in flight as well
 
 	ring       *seatRing   // nil when it stands in none
 	next, prev *seat       // in the ring

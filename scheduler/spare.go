@@ -34,8 +34,5 @@ func (c *Core) spareLane() *lane {
 	l := c.spare[n-1]
 	c.takeSpare(l)
 	c.lanes.remove(l)
-	if len(l.ready.seats) >= manySeats {
-		l.ready.seats = nil
-	}
 	return l
 }

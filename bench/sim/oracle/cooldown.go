@@ -29,8 +29,8 @@ func (c *cooldown) advance(now Time) {
 	}
 	if now >= c.until.Add(peace) {
 		c.row = 0
-		if c.scout == 0 {
-			c.scouting = false
+		if c.scouting && c.scout == 0 {
+			c.scouting, c.wide = false, 0
 		}
 	}
 }

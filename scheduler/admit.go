@@ -93,7 +93,7 @@ func (c *Core) lacking(e *Entry) (lacks gates, at policy.Time) {
 			lacks.limits, at = longest(lacks.limits, at, i, free)
 		}
 	}
-	if c.fullGroups(e) != 0 && !c.neverComes(e, lacks) {
+	if c.groupFull(e) && !c.neverComes(e, lacks) {
 		// No time can tell. All its groups are kept for it: those that have room could be full when the others are not.
 		if lacks.groups = e.Groups; at != policy.Never {
 			lacks.limits, at = 0, policy.Never
@@ -343,7 +343,7 @@ func (c *Core) land(l *lane, e *Entry) {
 	c.inFlight--
 	l.inFlight--
 	c.countInGroups(e, -1)
-	if len(c.awaits) > 0 && (c.inFlight >= c.workers || c.full(l) || c.fullGroups(e) != 0) {
+	if len(c.awaits) > 0 && (c.inFlight >= c.workers || c.full(l) || c.groupFull(e)) {
 		c.entangled = true // there are fewer workers than before, and its end made no room: what is left may be stuck
 	}
 }

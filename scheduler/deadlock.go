@@ -28,6 +28,7 @@ func (a *Awaited) dropOver() {
 	for n > 0 && a.jobs[n-1].over() {
 		n--
 	}
+	clear(a.jobs[n:])
 	a.jobs = a.jobs[:n]
 }
 
@@ -102,7 +103,7 @@ func (c *Core) stuck() map[*Entry]bool {
 			stuck[a.by] = true
 		}
 	}
-	for again := len(stuck) > 0; again; {
+	for again := true; again; {
 		again = false
 		for _, a := range c.awaits {
 			if stuck[a.by] && !c.inVain(a, stuck) {

@@ -55,9 +55,8 @@ type Group struct {
 	Workers int // attempts in flight at once, at least 1
 }
 
-// fullGroups returns those groups of e that have no place for it. One place is left for a job that has a claim.
-func (c *Core) fullGroups(e *Entry) uint64 {
-	full := uint64(0)
+// groupFull reports whether a group of e has no place for it. One place is left for a job that has a claim.
+func (c *Core) groupFull(e *Entry) bool {
 	for left := e.Groups; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
 		reserved := 0
@@ -65,10 +64,10 @@ func (c *Core) fullGroups(e *Entry) uint64 {
 			reserved = 1
 		}
 		if g := &c.groups[i]; g.inFlight+reserved >= g.Workers {
-			full |= 1 << i
+			return true
 		}
 	}
-	return full
+	return false
 }
 
 // countInGroups adds to the attempts in flight of e's groups.

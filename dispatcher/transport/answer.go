@@ -112,6 +112,9 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response) (*http.Respo
 	first := make([]byte, 4<<10)
 	n, err := x.firstBytes(resp.Body, first)
 	first = first[:n]
+	if err != nil {
+		resp.Body = exhausted{resp.Body, err}
+	}
 	if n == 0 {
 		if !errors.Is(err, io.EOF) {
 			resp.Body.Close()
@@ -145,6 +148,14 @@ func (x *exchange) firstBytes(r io.ReadCloser, p []byte) (n int, err error) {
 	}
 	return n, idle.stop(err)
 }
+
+// exhausted is a body of which nothing more comes, for a reason that need not be told twice by whoever it is of.
+type exhausted struct {
+	io.Closer
+	err error
+}
+
+func (e exhausted) Read([]byte) (int, error) { return 0, e.err }
 
 // passOn gives the caller an answer whose body is not complete yet. rest waits for its end: so long the attempt is under way. ahead
 // is what has been read of it. failure is what the dispatcher is to know if it is not a good answer; otherwise it is told

@@ -60,7 +60,10 @@ func (x *exchange) run(ctx context.Context) (*http.Response, func() error, error
 	if resp.Body == nil { // as net/http puts up with it
 		resp.Body = http.NoBody
 	}
-	resp.Request = c.req
+	if resp.Header == nil {
+		resp.Header = make(http.Header)
+	}
+	resp.Request = asked(c.req)
 	c.t.learner.hear(sent, resp.Header)
 	return x.receive(ctx, resp)
 }

@@ -56,6 +56,14 @@ func withFailure(req *http.Request, err error) *http.Request {
 	return req.WithContext(context.WithValue(req.Context(), failureKey{}, err))
 }
 
+// asked returns req as the request of an answer: one that was made from that of another answer is not to tell what became of that.
+func asked(req *http.Request) *http.Request {
+	if req.Context().Value(failureKey{}) != nil {
+		return withFailure(req, nil)
+	}
+	return req
+}
+
 // Failure returns why an answer of a [Transport] is not a good one and yet the last: a [*job.Error], or, of an answer that is
 // longer than is kept, an [*api.Error]. It returns nil for an answer that is good, or of another RoundTripper.
 func Failure(resp *http.Response) error {

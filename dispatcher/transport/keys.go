@@ -29,6 +29,6 @@ func KeyByHeader(name string) func(*Call) string {
 			return KeyByHost(c)
 		}
 		digest := sha256.Sum256([]byte(value))
-		return KeyByHost(c) + " " + name + ":" + hex.EncodeToString(digest[:4])
+		return KeyByHost(c) + " " + name + ":" + hex.EncodeToString(digest[:16])
 	}
 }

@@ -212,6 +212,42 @@ func TestOtherBase(t *testing.T) {
 	})
 }
 
+// brief is a body that tells with its data that it breaks off, and then no more.
+type brief struct{ told bool }
+
+func (b *brief) Read(p []byte) (int, error) {
+	if b.told {
+		return 0, io.EOF
+	}
+	b.told = true
+	return copy(p, "data: {"), io.ErrUnexpectedEOF
+}
+
+func (*brief) Close() error { return nil }
+
+// An answer of somebody else's round tripper may lack what net/http always has, and tell only once that it breaks off.
+func TestOtherBaseInBrief(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := tripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("hello"))}, nil
+		})
+		w := build(t, dispatcher.Config{}, transport.Config{Base: base}, script())
+		got := w.get(t.Context(), "http://x.example/")
+		require.NoError(t, got.err)
+		same(t, "hello", got.body)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		base := tripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: new(brief), Header: http.Header{"Content-Type": {"text/event-stream"}}, ContentLength: -1}, nil
+		})
+		w := build(t, dispatcher.Config{}, transport.Config{Base: base}, script())
+		got := w.do(post(t.Context(), chatURL))
+		require.NoError(t, got.err)
+		same(t, "data: {", got.body)
+		assert.ErrorIs(t, got.broke, io.ErrUnexpectedEOF)
+	})
+}
+
 // What the functions of a Config say goes.
 func TestConfigFunctions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +288,7 @@ func TestKeys(t *testing.T) {
 		{"model", chatURL, `{"model":"gpt"}`, nil, transport.KeyByModel, "llm.example gpt"},
 		{"model in the path", "http://a.example/openai/deployments/d/chat/completions", `{}`, nil, transport.KeyByModel, "a.example d"},
 		{"no model", chatURL, ``, nil, transport.KeyByModel, "llm.example"},
-		{"header", chatURL, `{}`, []string{"Authorization", "Bearer sk-secret"}, transport.KeyByHeader("authorization"), "llm.example Authorization:afa6f8ec"},
+		{"header", chatURL, `{}`, []string{"Authorization", "Bearer sk-secret"}, transport.KeyByHeader("authorization"), "llm.example Authorization:afa6f8ec47e70b6579157f844acfdd33"},
 		{"no such header", chatURL, `{}`, nil, transport.KeyByHeader("authorization"), "llm.example"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,7 +3,7 @@ package transport
 import (
 	"fmt"
 	"log/slog"
-	"sync"
+	"sync/atomic"
 )
 
 // NoticeKind is what a [Notice] is about.
@@ -42,11 +42,13 @@ func (n Notice) String() string {
 }
 
 // notices has, for each kind, whether somebody has been told.
-type notices [NotSettled + 1]sync.Once
+type notices [NotSettled + 1]atomic.Bool
 
-// notice tells it, if it is the first of its kind.
+// notice tells it, if it is the first of its kind. Others don't wait for that: whoever is told may send requests of his own.
 func (t *Transport) notice(n Notice) {
-	t.notices[n.Kind].Do(func() { t.cfg.OnNotice(n) })
+	if !t.notices[n.Kind].Swap(true) {
+		t.cfg.OnNotice(n)
+	}
 }
 
 // warn is the default of Config.OnNotice.

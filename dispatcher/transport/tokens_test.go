@@ -219,3 +219,18 @@ func TestNotSettled(t *testing.T) {
 		assert.Contains(t, told[0].String(), "Settled")
 	})
 }
+
+// Who is told may tell it by the same client.
+func TestNoticeOnItsOwnAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		tokens := &transport.Tokens{Total: "tokens"}
+		limits := tokenLimits("tokens")
+		limits[0].Settled = false
+		w = build(t, dispatcher.Config{Limits: limits}, transport.Config{
+			Cost: tokens.Cost, Actual: tokens.Actual, OnNotice: func(transport.Notice) { assert.Equal(t, 200, w.prompted().status) },
+		}, counting(44, 7))
+		assert.Equal(t, 200, w.prompted().status)
+		assert.Len(t, w.arrivals(), 2)
+	})
+}

@@ -486,6 +486,24 @@ func TestNewRefuses(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// A request that is made from that of an answer knows nothing of what became of that.
+func TestFailureOfEarlierRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, dispatcher.Config{}, transport.Config{}, script(status(500), status(200), status(404)))
+		resp, err := w.client.Do(post(t.Context(), chatURL))
+		require.NoError(t, err)
+		first := transport.Failure(resp)
+		require.Error(t, first)
+		got := w.get(resp.Request.Context(), "http://x.example/")
+		assert.Equal(t, 200, got.status)
+		assert.NoError(t, got.failure)
+		got = w.get(resp.Request.Context(), "http://x.example/")
+		assert.Equal(t, 404, got.status)
+		assert.Error(t, got.failure)
+		assert.NotEqual(t, first, got.failure)
+	})
+}
+
 func TestFailureOfOthers(t *testing.T) {
 	assert.NoError(t, transport.Failure(nil))
 	assert.NoError(t, transport.Failure(&http.Response{}))

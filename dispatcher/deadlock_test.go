@@ -83,6 +83,7 @@ func TestAwaitInsideIsToldOfDeadlock(t *testing.T) {
 				err, failed := await(t, told)
 				require.NoError(t, failed)
 				assert.ErrorIs(t, err, job.ErrDeadlock)
+				assert.NotErrorIs(t, err, job.ErrContextEnded)
 				if c.also != nil {
 					assert.ErrorIs(t, err, c.also)
 				}

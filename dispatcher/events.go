@@ -81,6 +81,9 @@ type feed struct {
 	most     int         // immutable
 	bell     chan struct{}
 
+	batch []Event // run's: taken from those that wait
+	told  int     // run's: how many of batch the listener has been given
+
 	mu      sync.Mutex
 	waiting []Event // guarded by mu
 	seq     uint64  // guarded by mu; of the latest event
@@ -88,26 +91,35 @@ type feed struct {
 	ended   bool    // guarded by mu; no more will come
 }
 
-// run is the listener's goroutine. It ends when everything has been told and no more will come.
+// run is the listener's goroutine. It ends when everything has been told and no more will come. A listener that ends it by
+// runtime.Goexit, as a check that fails a test does, gets another.
 func (f *feed) run() {
-	var batch []Event
-	for {
-		f.mu.Lock()
-		batch, f.waiting = f.waiting, batch[:0]
-		ended := f.ended
-		f.mu.Unlock()
-		for _, e := range batch {
-			f.listener(e)
+	over := false
+	defer func() {
+		if !over {
+			go f.run()
 		}
-		clear(batch)
-		switch {
-		case len(batch) > 0:
-		case ended:
-			return
-		default:
-			<-f.bell
+	}()
+	for !over {
+		for f.told < len(f.batch) {
+			f.told++
+			f.listener(f.batch[f.told-1])
 		}
+		over = f.next()
 	}
+}
+
+// next takes what has come in meanwhile, for which it waits if that is nothing. It reports whether nothing will come any more.
+func (f *feed) next() (over bool) {
+	clear(f.batch)
+	f.mu.Lock()
+	f.batch, f.waiting, f.told = f.waiting, f.batch[:0], 0
+	ended := f.ended
+	f.mu.Unlock()
+	if len(f.batch) == 0 && !ended {
+		<-f.bell
+	}
+	return len(f.batch) == 0 && ended
 }
 
 // tell passes an event on, or drops it. It does not block.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,28 @@ func TestListenerMayCallAnything(t *testing.T) {
 		close(ready)
 		succeed(t, submit(t, d, newTimeline().marking(0, nil)))
 		assert.NoError(t, <-closed)
+	})
+}
+
+// A listener that ends its goroutine, as a check that fails a test does, has missed nothing by that.
+func TestListenerEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard []uint64
+		d := open(t, dispatcher.Config{OnEvent: func(e dispatcher.Event) {
+			heard = append(heard, e.Seq)
+			runtime.Goexit()
+		}})
+		const jobs = 10
+		for range jobs {
+			succeed(t, submit(t, d, newTimeline().marking(time.Second, nil)))
+		}
+		require.NoError(t, d.Close(t.Context()))
+		synctest.Wait()
+		require.GreaterOrEqual(t, len(heard), jobs)
+		for i, seq := range heard {
+			require.Equal(t, uint64(i+1), seq)
+		}
+		require.Zero(t, d.EventsDropped())
 	})
 }
 

@@ -264,6 +264,7 @@ func (d *Dispatcher) failure(h *header, e *scheduler.Effect) *job.Error {
 		switch {
 		case s.expired:
 			err.Reason = job.ErrDeadline
+		case s.ended == job.ErrDeadlock: //nolint:errorlint // ours, as it is: its context goes on
 		case s.ended != nil:
 			err.Reason = job.ErrContextEnded
 		}

@@ -65,8 +65,9 @@ func (s Spec) options() []Option {
 // ended early looks like one that is through: ask ctx.Err() after it.
 //
 // per says what is particular to one element, such as its key; nil when nothing is. The source is read, and per and the
-// loop's body run, on the goroutine that ranges: while the source keeps it waiting, nothing is yielded. While a job's circuit
-// is open it waits, as with [Submit].
+// loop's body run, in turn: while the source keeps the loop waiting, nothing is yielded. The source is read as by [iter.Pull], so
+// neither it nor the loop's body may change whether its goroutine is locked to a thread (runtime.LockOSThread) when the other's turn
+// comes. While a job's circuit is open it waits, as with [Submit].
 func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[In, Out]] {
 	if in == nil {
 		return Then[In, In](ctx, d, nil, fn, per, options...)
@@ -97,10 +98,10 @@ func Then[A, In, Out any](ctx context.Context, d *Dispatcher, items iter.Seq[Ite
 			yield(Item[A, Out]{Err: err})
 			return
 		}
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
 		next, stop := iter.Pull(items)
 		defer stop()
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil) // first: the source may wait, when it is stopped, for what is done with its elements
 		s := stage[A, In, Out]{d: d, fn: fn, per: per, options: options, next: next, yield: yield, tap: new(tap)}
 		s.outbox.bell = make(chan struct{}, 1)
 		if slices.ContainsFunc(options, func(o Option) bool { return o.kind == optionInOrder }) {

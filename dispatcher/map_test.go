@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,37 @@ func TestMapBreakCancelsTheRest(t *testing.T) {
 			break
 		}
 		require.NoError(t, d.WaitIdle(t.Context()))
+	})
+}
+
+// A source that waits, when it is stopped, for what is done with its elements, such as one that takes back their buffers, waits no
+// longer than it takes to cancel that.
+func TestMapBreakCancelsBeforeTheSourceStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openMap(t, dispatcher.Config{Workers: 2})
+		var buffers sync.WaitGroup
+		source := func(yield func(int) bool) {
+			defer buffers.Wait()
+			for n := 0; ; n++ {
+				if buffers.Add(1); !yield(n) {
+					return
+				}
+			}
+		}
+		fn := func(ctx context.Context, n int) (int, error) {
+			defer buffers.Done()
+			if n == 0 {
+				time.Sleep(time.Second)
+				return 0, nil
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
+		start := time.Now()
+		for range dispatcher.Map(t.Context(), d, source, fn, nil, dispatcher.WithWindow(2)) {
+			break
+		}
+		require.Equal(t, time.Second, time.Since(start))
 	})
 }
 

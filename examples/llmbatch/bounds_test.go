@@ -130,20 +130,6 @@ func TestMaxThrottleWait(t *testing.T) {
 	}
 }
 
-// A failure that is no throttle and asks for a wait of weeks ends its prompt, and not in weeks.
-func TestLongHint(t *testing.T) {
-	api := serve(t, func(w http.ResponseWriter, r *http.Request, n int, prompt string) bool {
-		w.Header().Set("Retry-After", "1209600")
-		return refuse(w, 500, "server_error", "maintenance")
-	})
-	r := newRun(t, api.baseURL(), 1)
-	r.run(t, exitSomeFailed)
-	api.mustHit(t, 1, 1)
-	if record := r.records(t)["id-0"]; record.Response == nil || record.Response.StatusCode != 500 {
-		t.Errorf("%+v %+v", record.Response, record.Error)
-	}
-}
-
 // A server that accepts connections and says nothing: -connect-timeout bounds the handshake, too.
 func TestConnectTimeout(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

@@ -73,8 +73,7 @@ what was sent with a key whose variable had another name.
   -max-attempts N       executions of one prompt, throttles not counted (6)
   -retry-ambiguous N    of them, after ones that may have been billed for
                         nothing, in earlier runs as well (2)
-  -max-throttle-wait D  that a prompt may wait for throttles, in all, and that
-                        any other failure may ask it to wait (15m)
+  -max-throttle-wait D  that a prompt may wait for throttles, in all (15m)
   -timeout D            of one attempt (2m)
   -connect-timeout D    of making a connection (10s)
   -idle-timeout D       that an answer may be silent (1m)

@@ -231,7 +231,7 @@ func (b *batch) onDeath(key *apiKey) {
 	if !b.ring.alive() {
 		b.stop(exitPaused, b.ring.obituary())
 	} else if !b.live {
-		b.con.say("llmbatch: %s is set aside, and the prompts go on with the other keys: %s", key.name, key.dead())
+		b.tell("%s is set aside, and the prompts go on with the other keys: %s", key.name, key.dead())
 	}
 }
 

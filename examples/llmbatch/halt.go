@@ -47,7 +47,10 @@ func (b *batch) obey(ctx context.Context, cancel context.CancelFunc, signals <-c
 	}
 	b.stop(exitInterrupted, "interrupted")
 	if !b.live {
-		b.con.say("\nllmbatch: stopping; waiting up to %v for the requests under way (again to stop at once)", drainTime)
+		if b.progress != "json" {
+			b.con.say("") // the terminal has shown ^C
+		}
+		b.tell("stopping; waiting up to %v for the requests under way (again to stop at once)", drainTime)
 	}
 	select {
 	case <-ctx.Done():

@@ -34,9 +34,7 @@ func newLookout(addr string, b *batch) (*lookout, error) {
 	}
 	l := &lookout{server: &http.Server{Handler: lookoutHandler(b.report), ReadHeaderTimeout: 10 * time.Second}}
 	l.served.Go(func() { _ = l.server.Serve(listener) }) // http.ErrServerClosed; a dead listener shows at the browser
-	if b.progress != "json" {
-		b.con.say("llmbatch: the run can be watched at http://%s", listener.Addr())
-	}
+	b.tell("the run can be watched at http://%s", listener.Addr())
 	return l, nil
 }
 

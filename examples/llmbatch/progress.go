@@ -25,7 +25,7 @@ func newDisplay(b *batch) *display {
 	mode := b.progress
 	if mode == "auto" {
 		mode = "plain"
-		if f, ok := b.con.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if width(b.con.err) > 0 && os.Getenv("TERM") != "dumb" && !(b.settings.out == "-" && isTerminal(b.con.out)) {
 			mode = "bar"
 		}
 	}
@@ -42,6 +42,25 @@ func newDisplay(b *batch) *display {
 		})
 	}
 	return d
+}
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// width is how many columns w has, if it is a terminal that says so; or 0.
+func width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 // stop ends the display and waits until it has left the terminal alone.
@@ -64,8 +83,17 @@ func every(interval time.Duration, end <-chan struct{}, do func()) {
 	}
 }
 
-func printJSON(w io.Writer, r report) {
-	line, err := json.Marshal(r)
+// tell says something on standard error, in the form of what else is there.
+func (b *batch) tell(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); b.progress == "json" {
+		printJSON(b.con.err, map[string]string{"note": text})
+	} else {
+		b.con.say("llmbatch: %s", text)
+	}
+}
+
+func printJSON(w io.Writer, v any) {
+	line, err := json.Marshal(v)
 	if err == nil {
 		_, _ = fmt.Fprintf(w, "%s\n", line)
 	}
@@ -203,10 +231,8 @@ type sketch struct {
 
 // columns is how wide the terminal is now. A line that wraps would not be where it is looked for, so one is left free.
 func (s *sketch) columns() int {
-	if f, ok := s.to.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return max(1, width-1)
-		}
+	if columns := width(s.to); columns > 0 {
+		return max(1, columns-1)
 	}
 	return 79
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
+	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
 	"github.com/toller-go/toller/scheduler"
 )
 
@@ -164,6 +166,44 @@ func TestSketch(t *testing.T) {
 	want := "\r\x1b[Jone\ntwo\n" + "\x1b[2A\r\x1b[J" + strings.Repeat("x", 81) + "\n" + "\x1b[2A\r\x1b[Jend\n"
 	if screen.String() != want {
 		t.Errorf("got %q, want %q", screen, want)
+	}
+}
+
+// A server's error is one line, whatever is in it.
+func TestErrorsAreOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"upstream failed:\n\tline a\r\nline b": "upstream failed: line a line b",
+		"\x1b[2Jgone\u009b":                    "[2Jgone",
+		"plain":                                "plain",
+		"\n":                                   "",
+	} {
+		if got := oneLine(text); got != want {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+	b, _ := idle(t)
+	b.tally.end(&flight{}, chat.Answer{}, errors.New("a\nb"))
+	b.tally.recorded(batchfile.Record{Error: &batchfile.Failure{Code: "failed"}}, false, "", errors.New("c\nd"))
+	if last := b.tally.lastError(); last != "a b" {
+		t.Errorf("%q", last)
+	}
+	if why := b.tally.kinds["failed"].first; why != "c d" {
+		t.Errorf("%q", why)
+	}
+}
+
+// With -progress json, what is said besides is JSON, too.
+func TestNotesAreJSON(t *testing.T) {
+	b, stderr := idle(t)
+	b.progress = "json"
+	b.tell("the key %q is gone", "k")
+	if got, want := stderr.String(), `{"note":"the key \"k\" is gone"}`+"\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	b.progress = "plain"
+	b.tell("%d %%", 5)
+	if got := stderr.String(); !strings.HasSuffix(got, "\nllmbatch: 5 %\n") {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -38,7 +38,7 @@ func (b *batch) compareInput() error {
 		switch status := b.rec.status(n); {
 		case status.Changed(hashOf(&item)):
 			if changed = append(changed, n); first == "" {
-				first = fmt.Sprintf("line %d (%s)", item.Line, item.ID)
+				first = fmt.Sprintf("line %d (%s)", item.Line, batchfile.Quote(item.ID))
 			}
 		case status.State == journal.Done:
 			b.repeats.note(&item)

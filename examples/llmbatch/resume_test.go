@@ -189,7 +189,7 @@ func TestChangedInput(t *testing.T) {
 	}
 	r.write(t, lines.String())
 	r.again(t, exitUsage)
-	for _, words := range []string{"2 of the 4 prompts on record have changed, the first is line 2 (id-1)", "another output with -o", "-allow-changed"} {
+	for _, words := range []string{`2 of the 4 prompts on record have changed, the first is line 2 ("id-1")`, "another output with -o", "-allow-changed"} {
 		if !strings.Contains(r.stderr.String(), words) {
 			t.Errorf("%q is not said:\n%s", words, r.stderr)
 		}

@@ -126,7 +126,7 @@ func open(s settings, src *source, con console) (*batch, error) {
 		return nil, err
 	}
 	if text := b.before(); text != "" {
-		con.say("llmbatch: %s", text)
+		b.tell("%s", text)
 	}
 	return b, nil
 }
@@ -196,10 +196,7 @@ func (b *batch) discard() {
 
 // retry is how an attempt that failed is followed by others.
 func (s *settings) retry() policy.Retry {
-	return policy.Retry{
-		MaxAttempts: s.maxAttempts, Delay: 250 * time.Millisecond, MaxDelay: 20 * time.Second,
-		MaxThrottleWait: s.throttleWait, MaxHint: s.throttleWait,
-	}
+	return policy.Retry{MaxAttempts: s.maxAttempts, Delay: 250 * time.Millisecond, MaxDelay: 20 * time.Second, MaxThrottleWait: s.throttleWait}
 }
 
 // breaker opens the circuit of a key after ten failures in a row: at one failure in five, chance alone gets there once in ten million

@@ -21,17 +21,17 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 	c := b.tally.now()
 	switch code {
 	case exitNotRecorded:
-		b.con.say("llmbatch: a result could not be recorded, and nothing was sent after that: %s", why)
+		b.tell("a result could not be recorded, and nothing was sent after that: %s", why)
 	case exitPaused:
-		b.con.say("llmbatch: stopped, %d of %d prompts are left: %s", c.Prompts-c.finished(), c.Prompts, why)
+		b.tell("stopped, %d of %d prompts are left: %s", c.Prompts-c.finished(), c.Prompts, why)
 	case exitInterrupted:
-		b.con.say("llmbatch: interrupted, %d of %d prompts are left", c.Prompts-c.finished(), c.Prompts)
+		b.tell("interrupted, %d of %d prompts are left", c.Prompts-c.finished(), c.Prompts)
 		if last := b.tally.lastError(); last != "" && c.Answered == 0 {
-			b.con.say("llmbatch: nothing was answered; the last error: %s", last)
+			b.tell("nothing was answered; the last error: %s", last)
 		}
 	}
 	if code == exitNotRecorded || code == exitPaused || code == exitInterrupted {
-		b.con.say("llmbatch: %s", b.howToGoOn(b.con))
+		b.tell("%s", b.howToGoOn(b.con))
 	}
 	return code
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/examples/llmbatch/internal/chat"
@@ -121,7 +123,7 @@ func (t *tally) end(f *flight, answer chat.Answer, err error) {
 		t.counts.Busy += took.Seconds()
 		return
 	}
-	t.last = err.Error()
+	t.last = oneLine(err.Error())
 	if maybeBilled(err) {
 		t.counts.MaybeBilled++
 	}
@@ -178,6 +180,9 @@ func (t *tally) shared(record batchfile.Record) {
 	t.counts.Shared++
 }
 
+// oneLine is text in one line, which it is for whoever draws it: a server may say what takes several, or moves the cursor.
+func oneLine(text string) string { return strings.Join(strings.FieldsFunc(text, unicode.IsControl), " ") }
+
 // fail counts a prompt that has failed for good. mu is held.
 func (t *tally) fail(kind, why string) {
 	t.counts.Failed++
@@ -185,7 +190,7 @@ func (t *tally) fail(kind, why string) {
 		t.kinds = make(map[string]*failure)
 	}
 	if t.kinds[kind] == nil {
-		t.kinds[kind] = &failure{first: why}
+		t.kinds[kind] = &failure{first: oneLine(why)}
 	}
 	t.kinds[kind].count++
 }

@@ -156,5 +156,5 @@ func shorten(s string) string {
 	return s[:cut] + "…"
 }
 
-// quote is shorten in quotes, with control characters escaped: input is not to drive the terminal.
-func quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }
+// Quote is a piece of input as an error repeats it: shortened, in quotes, with control characters escaped: input is not to drive the terminal.
+func Quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }

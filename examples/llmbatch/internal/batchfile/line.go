@@ -140,7 +140,7 @@ func (p *parser) fields(line []byte) (f fields, bad *LineError) {
 			set(&f.prompt)
 		}
 		if twice {
-			return f, fault(ErrField, name, "", "field %s is there twice; which one counts is not defined", quote(name))
+			return f, fault(ErrField, name, "", "field %s is there twice; which one counts is not defined", Quote(name))
 		}
 	}
 	return f, nil
@@ -197,7 +197,7 @@ func (p *parser) batch(item Item, f fields) (Item, *LineError) {
 func (p *parser) bare(item Item, f fields, line []byte) (Item, *LineError) {
 	if f.customID != nil {
 		return Item{}, fault(ErrField, "custom_id", item.ID, "custom_id in a bare body would be sent with it; "+
-			`write {"custom_id":%s,"method":"POST","url":"%s","body":{…}}`, quote(item.ID), ChatURL)
+			`write {"custom_id":%s,"method":"POST","url":"%s","body":{…}}`, Quote(item.ID), ChatURL)
 	}
 	if f.messages != nil && f.messages[0] != '[' {
 		return Item{}, fault(ErrField, "messages", "", "messages must be an array, not %s", kind(f.messages))
@@ -208,11 +208,11 @@ func (p *parser) bare(item Item, f fields, line []byte) (Item, *LineError) {
 // prompt is an object that holds a prompt; its other fields are the user's own and stay here, but for a custom_id.
 func (p *parser) prompt(item Item, f fields) (Item, *LineError) {
 	if f.prompt[0] != '"' {
-		return Item{}, fault(ErrField, p.promptField, "", "field %s must be a string, the prompt, not %s", quote(p.promptField), kind(f.prompt))
+		return Item{}, fault(ErrField, p.promptField, "", "field %s must be a string, the prompt, not %s", Quote(p.promptField), kind(f.prompt))
 	}
 	item.Prompt = decodeString(f.prompt)
 	if strings.TrimSpace(item.Prompt) == "" {
-		return Item{}, fault(ErrEmptyPrompt, p.promptField, item.Prompt, "the prompt in field %s is empty", quote(p.promptField))
+		return Item{}, fault(ErrEmptyPrompt, p.promptField, item.Prompt, "the prompt in field %s is empty", Quote(p.promptField))
 	}
 	return p.withPrompt(item, f.prompt)
 }
@@ -220,21 +220,21 @@ func (p *parser) prompt(item Item, f fields) (Item, *LineError) {
 // noPrompt is the fault of an object that is none of the forms.
 func (p *parser) noPrompt(f fields) *LineError {
 	const most = 12 // names that are listed
-	e := fault(ErrNoPrompt, p.promptField, "", "no field %s; the object is empty", quote(p.promptField))
+	e := fault(ErrNoPrompt, p.promptField, "", "no field %s; the object is empty", Quote(p.promptField))
 	if len(f.names) == 0 {
 		return e
 	}
 	listed := make([]string, 0, most)
 	for _, name := range f.names[:min(most, len(f.names))] {
 		e.Found = append(e.Found, shorten(name))
-		listed = append(listed, quote(name))
+		listed = append(listed, Quote(name))
 	}
 	more := ""
 	if len(f.names) > most {
 		more = fmt.Sprintf(" and %d more", len(f.names)-most)
 	}
 	e.Msg = fmt.Sprintf("no field %s; found: %s%s; say with -prompt-field which one holds the prompt",
-		quote(p.promptField), strings.Join(listed, ", "), more)
+		Quote(p.promptField), strings.Join(listed, ", "), more)
 	return e
 }
 
@@ -251,7 +251,7 @@ func oneOf(sentinel error, field string, raw json.RawMessage, allowed string) *L
 		if value == allowed {
 			return nil
 		}
-		e = fault(sentinel, field, value, "%s %s is not supported; allowed: %s", field, quote(value), allowed)
+		e = fault(sentinel, field, value, "%s %s is not supported; allowed: %s", field, Quote(value), allowed)
 	}
 	e.Allowed = []string{allowed}
 	return e

@@ -147,7 +147,7 @@ func (r *Reader) item(line []byte, n int) (item Item, bad *LineError) {
 		return item, bad
 	}
 	if at, fresh := r.ids.insert(item.ID, uint32(n)); !fresh {
-		bad = fault(ErrDuplicateID, "custom_id", item.ID, "custom_id %s is used already on line %d; every id must be unique", quote(item.ID), at)
+		bad = fault(ErrDuplicateID, "custom_id", item.ID, "custom_id %s is used already on line %d; every id must be unique", Quote(item.ID), at)
 		bad.First = int(at)
 	}
 	return item, bad

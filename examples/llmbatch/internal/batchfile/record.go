@@ -62,11 +62,11 @@ func AppendRecord(dst []byte, r Record) ([]byte, error) {
 	case r.CustomID == "":
 		return dst, badFormat("custom_id is empty")
 	case !utf8.ValidString(r.CustomID): // it would be written as another id
-		return dst, badFormat("custom_id %s is not valid UTF-8", quote(r.CustomID))
+		return dst, badFormat("custom_id %s is not valid UTF-8", Quote(r.CustomID))
 	case (r.Response == nil) == (r.Error == nil):
-		return dst, badFormat("custom_id %s must have either a response or an error", quote(r.CustomID))
+		return dst, badFormat("custom_id %s must have either a response or an error", Quote(r.CustomID))
 	case r.Response != nil && !validStatus(r.Response.StatusCode):
-		return dst, badFormat("custom_id %s has status code %d; allowed: 100 to 599", quote(r.CustomID), r.Response.StatusCode)
+		return dst, badFormat("custom_id %s has status code %d; allowed: 100 to 599", Quote(r.CustomID), r.Response.StatusCode)
 	}
 	if r.ID == "" {
 		r.ID = RecordID(r.CustomID)

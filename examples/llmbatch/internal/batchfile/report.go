@@ -62,7 +62,7 @@ func (r Report) WriteTo(w io.Writer) (int64, error) {
 		for _, e := range row.Examples {
 			id := ""
 			if e.ID != "" {
-				id = quote(e.ID) + ": "
+				id = Quote(e.ID) + ": "
 			}
 			fmt.Fprintf(&b, "    %s:%d: %s%s\n", row.file, e.Line, id, e.Reason)
 		}

@@ -116,7 +116,7 @@ func (v *verifier) line(line []byte, n int) {
 	case r.Succeeded():
 		v.report.Succeeded++
 	case r.Error != nil:
-		v.report.Failed.add(Example{Line: n, ID: r.CustomID, Reason: "error " + quote(r.Error.Code)})
+		v.report.Failed.add(Example{Line: n, ID: r.CustomID, Reason: "error " + Quote(r.Error.Code)})
 	case r.Response.StatusCode/100 == 2:
 		v.report.Failed.add(Example{Line: n, ID: r.CustomID, Reason: fmt.Sprintf("status %d, but the body is no answer", r.Response.StatusCode)})
 	default:

@@ -56,6 +56,7 @@ func (b *batch) loop(ctx context.Context, cancel context.CancelFunc) {
 		}
 		b.barred.Store(int64(b.countBarred()))
 		if len(b.flights) == 0 && (b.read == nil && b.unbound() == 0 || b.halt.isAsked()) {
+			b.leaveDear()
 			return
 		}
 		select {
@@ -135,13 +136,14 @@ func (b *batch) bind(ctx context.Context, model string) int {
 			break
 		}
 		f.lane = l
-		if err := b.submit(ctx, f); err != nil {
-			if !b.halt.isAsked() { // it costs more than a budget ever had
-				b.stop(exitPaused, err.Error())
-			}
-			break
+		switch err := b.submit(ctx, f); {
+		case err == nil:
+			b.flights[f] = true
+		case errors.Is(err, policy.ErrInvalid): // a cost of which a budget never had so much
+			b.tooDear(f)
+		default: // the run is about to end
+			return len(b.queues[model])
 		}
-		b.flights[f] = true
 		b.dequeue(model)
 	}
 	return len(b.queues[model])

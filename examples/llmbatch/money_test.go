@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,8 +22,14 @@ import (
 // bounded writes prompts whose answers may have so many tokens.
 func (r *batchRun) bounded(t *testing.T, prompts, maxTokens int) {
 	t.Helper()
+	r.bodies(t, slices.Repeat([]int{maxTokens}, prompts)...)
+}
+
+// bodies writes prompts whose answers may have so many tokens each.
+func (r *batchRun) bodies(t *testing.T, maxTokens ...int) {
+	t.Helper()
 	var lines strings.Builder
-	for n := range prompts {
+	for n, maxTokens := range maxTokens {
 		id, prompt := fmt.Sprintf("id-%d", n), fmt.Sprintf("Question %d", n)
 		line := batchLine(id, prompt)
 		lines.WriteString(strings.Replace(line, `"model":"fake-mini"`, fmt.Sprintf(`"model":"fake-mini","max_tokens":%d`, maxTokens), 1))
@@ -127,18 +134,50 @@ func TestBudgetUnbounded(t *testing.T) {
 	}
 }
 
-// A prompt that the whole budget would not pay for is not sent.
+// A prompt that the whole budget would not pay for is not sent; the others are, wherever they stand.
 func TestBudgetTooSmall(t *testing.T) {
+	const dear, cheap = 1000, 100
+	tests := []struct {
+		most  []int // tokens of the answers
+		flags []string
+		sent  int64
+		says  []string
+	}{
+		{[]int{dear, dear, dear}, []string{"-budget-tokens", "500"}, 0,
+			[]string{`line 1 ("id-0") may take 10`, "all of -budget-tokens 500", "and 2 more are like it", "3 of 3 prompts are left"}},
+		{[]int{cheap, dear, cheap}, []string{"-budget-tokens", "500", "-order", "input"}, 2,
+			[]string{`line 2 ("id-1") may take 10`, "all of -budget-tokens 500;", "1 of 3 prompts are left"}},
+		{[]int{dear, cheap}, []string{"-budget-usd", "0.005", "-price", "in=1,out=10"}, 1,
+			[]string{`line 1 ("id-0") may cost $0.01`, "all of -budget-usd 0.005;", "-set max_tokens=N", "1 of 2 prompts are left"}},
+	}
+	for _, test := range tests {
+		api := serve(t, answers)
+		r := newRun(t, api.baseURL(), 0)
+		r.bodies(t, test.most...)
+		r.run(t, exitPaused, test.flags...)
+		api.mustHit(t, test.sent, test.sent)
+		for _, words := range test.says {
+			if !strings.Contains(r.stderr.String(), words) {
+				t.Errorf("%q is not said:\n%s", words, r.stderr)
+			}
+		}
+		r.again(t, exitPaused, test.flags...)
+		api.mustHit(t, test.sent, test.sent)
+	}
+}
+
+// Those that ask the same as one that is too dear neither wait for its answer nor keep the input from being read on.
+func TestBudgetTooSmallForMany(t *testing.T) {
 	api := serve(t, answers)
 	r := newRun(t, api.baseURL(), 0)
-	r.bounded(t, 3, 1000)
-	r.run(t, exitPaused, "-budget-tokens", "500")
-	api.mustHit(t, 0, 0)
-	for _, words := range []string{"budget-tokens", "at most the burst of 500", "3 of 3 prompts are left"} {
-		if !strings.Contains(r.stderr.String(), words) {
-			t.Errorf("%q is not said:\n%s", words, r.stderr)
-		}
+	var lines strings.Builder
+	for n := range mostFollowers + 10 {
+		r.add(&lines, fmt.Sprintf("id-%d", n), strings.Repeat("long ", 80))
 	}
+	r.add(&lines, "last", "Question")
+	r.write(t, lines.String())
+	r.run(t, exitPaused, "-budget-tokens", "60", "-dedupe", "always", "-set", "max_tokens=9")
+	api.mustHit(t, 1, 1)
 }
 
 // Every limit holds prompts back from the first second on, and -run-deadline ends the wait: what is left stays as it is.

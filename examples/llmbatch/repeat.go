@@ -176,6 +176,14 @@ func (b *batch) share(record batchfile.Record, err error, item batchfile.Item) {
 	}
 }
 
+// forget forgets a prompt that is not going to be sent, and who waits for its answer.
+func (r *repeats) forget(item *batchfile.Item) {
+	if d, shares := r.shares(item); shares {
+		r.waiting -= len(r.leaders[d])
+		delete(r.leaders, d)
+	}
+}
+
 // led gives what became of a prompt to those who wait for the same. They share an answer that is one; where there is none, the first
 // of them is sent next. A run that ends has no use for them.
 func (b *batch) led(item batchfile.Item, record *batchfile.Record) {
@@ -194,8 +202,7 @@ func (b *batch) led(item batchfile.Item, record *batchfile.Record) {
 		return
 	}
 	if len(followers) == 0 || b.halt.isAsked() {
-		delete(b.repeats.leaders, d)
-		b.repeats.waiting -= len(followers)
+		b.repeats.forget(&item)
 		return
 	}
 	next := followers[0]

@@ -83,6 +83,7 @@ type batch struct {
 	seen    int                  // prompts read
 	queues  map[string][]*flight // by model: prompts that are bound to no key
 	flights map[*flight]bool     // those that are with the dispatcher
+	dear    dear                 // what no budget would pay for
 	repeats *repeats             // nil: every prompt is sent
 	seq     *sequence            // nil: lines are written as they come
 	built   []byte               // the line being built

@@ -181,7 +181,9 @@ func (t *tally) shared(record batchfile.Record) {
 }
 
 // oneLine is text in one line, which it is for whoever draws it: a server may say what takes several, or moves the cursor.
-func oneLine(text string) string { return strings.Join(strings.FieldsFunc(text, unicode.IsControl), " ") }
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, unicode.IsControl), " ")
+}
 
 // fail counts a prompt that has failed for good. mu is held.
 func (t *tally) fail(kind, why string) {

@@ -18,7 +18,6 @@ func (b *batch) tooDear(f *flight) {
 		f.expiry.Stop()
 	}
 	b.repeats.forget(&f.item)
-
 	if b.dear.n++; b.dear.n == 1 {
 		b.dear.first = fmt.Sprintf("line %d (%s) may %s", f.item.Line, batchfile.Quote(f.item.ID), b.exceeds(f.est))
 	}

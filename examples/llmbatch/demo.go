@@ -79,6 +79,9 @@ func demoSource() (*source, error) {
 // ownOutput returns an error unless what the demo would overwrite is its own of an earlier time, or nothing: answers that
 // were paid for may have the same name.
 func ownOutput(path string) error {
+	if _, err := os.Lstat(path + journalSuffix); err == nil { // the demo has none
+		return fmt.Errorf("%s is the output of a run, whose journal is beside it, and is not overwritten; call llmbatch in another directory", path)
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -25,8 +25,7 @@ func (b *batch) compareInput() error {
 		return err
 	}
 	defer read.Close() //nolint:errcheck // it was only read
-	var changed []int
-	first := ""
+	var c changes
 	for n := 0; ; n++ {
 		item, err := read.Next()
 		if errors.Is(err, io.EOF) {
@@ -35,40 +34,67 @@ func (b *batch) compareInput() error {
 		if err != nil {
 			return err
 		}
-		switch status := b.rec.status(n); {
-		case status.Changed(hashOf(&item)):
-			if changed = append(changed, n); first == "" {
-				first = fmt.Sprintf("line %d (%s)", item.Line, batchfile.Quote(item.ID))
-			}
+		switch status, hash := b.rec.status(n), hashOf(&item); {
+		case status.Changed(hash):
+			c.add(n, hash, fmt.Sprintf("line %d (%s)", item.Line, batchfile.Quote(item.ID)))
 		case status.State == journal.Done:
 			b.repeats.note(&item)
 		}
 	}
 	for n := range b.rec.All() {
 		if n >= b.src.sum.Items {
-			if changed = append(changed, n); first == "" {
-				first = fmt.Sprintf("item %d, which is missing", n+1)
-			}
+			c.add(n, 0, fmt.Sprintf("item %d, which is missing", n+1))
 		}
 	}
-	return b.takeBack(changed, first)
+	return b.takeBack(&c)
+}
+
+// changes is what of an input is not what is on record.
+type changes struct {
+	items  []int    // what is on record otherwise
+	hashes []uint64 // of what is there now; 0 where nothing is
+	first  string   // the first of these
+}
+
+func (c *changes) add(item int, hash uint64, what string) {
+	if len(c.items) == 0 {
+		c.first = what
+	}
+	c.items, c.hashes = append(c.items, item), append(c.hashes, hash)
+}
+
+// refusal says what has changed, and what can be done.
+func (c *changes) refusal(rec *recorder) error {
+	there := make(map[uint64]bool)
+	for _, hash := range c.hashes {
+		there[hash] = true
+	}
+	known, found := 0, 0
+	for _, status := range rec.All() {
+		known++
+		if there[status.Hash] {
+			found++
+		}
+	}
+	moved, order := "", ""
+	if found > 0 {
+		moved = fmt.Sprintf(" (%d have only moved, and what is on record goes by the place in the input)", found)
+		order = " in the same order"
+	}
+	return fmt.Errorf("the input is not what it was when the run of %s began: %d of the %d prompts on record have changed%s, the first is %s; allowed: "+
+		"another output with -o, if it is another input; the same input%s with the same -set, -model and -prompt-field; or -allow-changed, which "+
+		"gives up the answers to what has changed or moved, and runs and pays for it anew", rec.Path(), len(c.items), known, moved, c.first, order)
 }
 
 // takeBack takes back what is on record of prompts that have changed, if that is wanted.
-func (b *batch) takeBack(changed []int, first string) error {
-	if len(changed) == 0 {
+func (b *batch) takeBack(c *changes) error {
+	if len(c.items) == 0 {
 		return nil
 	}
 	if !b.allowChanged {
-		known := 0
-		for range b.rec.All() {
-			known++
-		}
-		return fmt.Errorf("the input is not what it was when the run of %s began: %d of the %d prompts on record have changed, the first is %s; allowed: "+
-			"another output with -o, if it is another input; the same input with the same -set, -model and -prompt-field; or -allow-changed, which "+
-			"gives up the answers to what has changed and runs it anew", b.rec.Path(), len(changed), known, first)
+		return c.refusal(b.rec)
 	}
-	for _, n := range changed {
+	for _, n := range c.items {
 		if err := b.rec.Reset(n); err != nil {
 			return err
 		}

@@ -177,6 +177,26 @@ func TestNoAnswerInA200(t *testing.T) {
 	r.verify(t, 0)
 }
 
+// Of an input whose lines have moved it is said that they have, and what that would cost.
+func TestMovedInput(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	r.run(t, exitDone)
+	var lines strings.Builder
+	r.add(&lines, "new", "a new one")
+	for n := range 3 {
+		r.add(&lines, fmt.Sprintf("id-%d", n), r.prompts[fmt.Sprintf("id-%d", n)])
+	}
+	r.write(t, lines.String())
+	r.again(t, exitUsage)
+	for _, words := range []string{"3 of the 3 prompts on record have changed (2 have only moved, ", "the same input in the same order", "pays for it anew"} {
+		if !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+	}
+	api.mustHit(t, 3, 3)
+}
+
 // An input that has changed is refused before anything is sent, or what has changed is run anew, as is wanted.
 func TestChangedInput(t *testing.T) {
 	api := serve(t, answers)
@@ -193,6 +213,9 @@ func TestChangedInput(t *testing.T) {
 		if !strings.Contains(r.stderr.String(), words) {
 			t.Errorf("%q is not said:\n%s", words, r.stderr)
 		}
+	}
+	if strings.Contains(r.stderr.String(), "have only moved") {
+		t.Errorf("nothing has moved:\n%s", r.stderr)
 	}
 	api.mustHit(t, 4, 4)
 	r.again(t, exitDone, "-allow-changed")

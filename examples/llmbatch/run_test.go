@@ -530,6 +530,23 @@ func TestDemoKeepsOtherResults(t *testing.T) {
 	}
 }
 
+// What has a journal beside it is a run's, even if that has no answer yet or had the demo's own prompts.
+func TestDemoKeepsOtherRuns(t *testing.T) {
+	for _, found := range []string{"", `{"id":"batch_req_1","custom_id":"demo-1","response":null,"error":{"code":"failed","message":""}}` + "\n"} {
+		t.Chdir(t.TempDir())
+		if err := errors.Join(os.WriteFile("results.jsonl", []byte(found), 0o600), os.WriteFile("results.jsonl.journal", nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		stderr := newScreen()
+		if code := start(nil, console{out: newScreen(), err: stderr}); code != exitUsage || !strings.Contains(stderr.String(), "is not overwritten") {
+			t.Errorf("exit code %d\n%s", code, stderr)
+		}
+		if kept, err := os.ReadFile("results.jsonl"); err != nil || string(kept) != found {
+			t.Errorf("%v: %s", err, kept)
+		}
+	}
+}
+
 // The prompts of the demo are an input like any other.
 func TestDemoItems(t *testing.T) {
 	src, err := demoSource()

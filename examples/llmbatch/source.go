@@ -44,17 +44,11 @@ func openSource(s *settings, stdin io.Reader) (*source, error) {
 
 // copy spools what can be read only once: standard input, or a pipe.
 func (src *source) copy() error {
-	in := src.opt.Stdin
-	if src.path != "-" {
-		f, err := os.Open(src.path)
-		if err != nil {
-			return err
-		}
-		defer f.Close() //nolint:errcheck // it was only read
-		in = f
-	} else if in == nil {
-		in = os.Stdin
+	in, _, err := batchfile.OpenInput(src.path, src.opt.Stdin)
+	if err != nil {
+		return err
 	}
+	defer in.Close() //nolint:errcheck // it was only read
 	spool, err := tempFile()
 	if err != nil {
 		return err

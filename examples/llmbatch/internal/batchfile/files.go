@@ -12,8 +12,8 @@ import (
 // isGzip goes by the name, as gzip itself does.
 func isGzip(path string) bool { return strings.HasSuffix(path, ".gz") }
 
-// openInput opens a file to read, and gives the name to call it by.
-func openInput(path string, stdin io.Reader) (in io.ReadCloser, name string, err error) {
+// OpenInput opens a file to read, and gives the name to call it by: gzip by its name, and "-" is stdin, or standard input if that is nil.
+func OpenInput(path string, stdin io.Reader) (in io.ReadCloser, name string, err error) {
 	if path == "-" {
 		if stdin == nil {
 			stdin = os.Stdin

@@ -48,7 +48,7 @@ type Reader struct {
 
 // Open opens an input: a file, gzip if its name ends in ".gz", or Options.Stdin for "-". Close the Reader after use.
 func Open(path string, opt Options) (*Reader, error) {
-	in, name, err := openInput(path, opt.Stdin)
+	in, name, err := OpenInput(path, opt.Stdin)
 	if err != nil {
 		return nil, err
 	}

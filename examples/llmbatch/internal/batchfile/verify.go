@@ -63,7 +63,7 @@ func (v *verifier) readInput(opt Options) error {
 
 // readOutput judges the output line by line.
 func (v *verifier) readOutput(opt Options) error {
-	in, name, err := openInput(v.report.Out, opt.Stdin)
+	in, name, err := OpenInput(v.report.Out, opt.Stdin)
 	if errors.Is(err, io.ErrUnexpectedEOF) { // gzip that ends in its header
 		v.report.Torn = true
 		return nil

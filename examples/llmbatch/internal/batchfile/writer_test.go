@@ -104,7 +104,7 @@ func TestWriterFiles(t *testing.T) {
 			if err := w.Write(records[0]); !errors.Is(err, fs.ErrClosed) || !errors.Is(w.Sync(), fs.ErrClosed) {
 				t.Errorf("a closed writer: %v", err)
 			}
-			in, _, err := openInput(path, nil)
+			in, _, err := OpenInput(path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

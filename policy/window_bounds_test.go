@@ -53,3 +53,24 @@ func tokens(n float64) policy.Amount {
 	}
 	return amount
 }
+
+// TestWindowCorrectionBetweenSlices: a correction of what was charged less than a 128th of the span before a slice becomes part of that,
+// and leaves the window with it; one of that long before, or longer, leaves at its own time.
+func TestWindowCorrectionBetweenSlices(t *testing.T) {
+	const grain = time.Second
+	for _, before := range []time.Duration{grain - 1, grain, grain + 1} {
+		b := policy.NewBucket(policy.Limit{Name: "tokens", Rate: policy.Per(100, 128*grain), Burst: 100, Sliding: true, Settled: true}, 0)
+		b.Take(token)
+		b.Advance(at(10 * grain))
+		b.Take(token)
+		b.Settle(token, at(10*grain-before))
+		require.NoError(t, b.WindowFault())
+		require.Equal(t, 3*token, b.Charged())
+		b.Advance(at(138*grain-before) + 1)
+		want := token // of that at 10 s
+		if before < grain {
+			want += token
+		}
+		require.Equal(t, want, b.Charged(), "%v before", before)
+	}
+}

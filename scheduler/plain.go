@@ -58,11 +58,11 @@ func (c *Core) isOpen(l *lane) bool {
 	return len(l.own) == 0 && c.workersOf(l) == 0 && l.cool.Idle() && l.circuit.Untroubled()
 }
 
-// enough reports whether the limits that keys share have room for e.
+// enough reports whether the limits have room for e, where keys share all of them.
 func (c *Core) enough(e *Entry) bool {
 	costs := c.limits.costs(e)
 	for i, b := range c.limits.buckets {
-		if b.Bucket == nil || costs[i] == 0 {
+		if costs[i] == 0 {
 			continue
 		}
 		if b.Advance(c.now); !b.Has(costs[i]) {

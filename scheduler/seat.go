@@ -84,16 +84,11 @@ func (r *seatRing) front(turn uint64) *seat {
 	return r.from
 }
 
-// advance gives s an earlier ticket, and the place that goes with it.
+// advance gives s the ticket of the front of all rings, and the place that goes with it: before all that are to be looked at.
 func (r *seatRing) advance(s *seat, ticket uint64) {
 	r.remove(s)
-	s.ring, s.ticket = r, ticket
+	s.ring, s.ticket, r.from = r, ticket, s
 	next := r.first
-	if r.from != nil && r.from.ticket < ticket {
-		next = r.from
-	} else {
-		r.from = s
-	}
 	for next != nil && next.ticket < ticket {
 		next = next.next
 	}

@@ -61,3 +61,60 @@ func TestCancelBeforeSubmit(t *testing.T) {
 	core.Step(scheduler.Event{Kind: scheduler.Submit, Entry: e})
 	require.Equal(t, []scheduler.Effect{{Kind: scheduler.Start, Entry: e}}, core.Effects())
 }
+
+// TestWhatIsKnownOfAJob: S-O3: when it came, and that no time can tell when a group has a place for it.
+func TestWhatIsKnownOfAJob(t *testing.T) {
+	core := scheduler.New(scheduler.Config{Workers: 2, Groups: []scheduler.Group{{Name: "g", Workers: 1}}})
+	first, second := &scheduler.Entry{Terms: &scheduler.Terms{Groups: 1}}, &scheduler.Entry{Terms: &scheduler.Terms{Groups: 1}}
+	core.Submit(3, first)
+	core.Submit(5, second)
+	require.Equal(t, []scheduler.Effect{{Kind: scheduler.Start, Entry: first}}, core.Effects())
+	require.Equal(t, policy.Time(3), first.Submitted())
+	require.Equal(t, policy.Time(5), second.Submitted())
+	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForGroup, Name: "g", In: -1}}, core.Explain(second))
+}
+
+// TestIdleKeyWhileUnlimited: S-A9: a key that comes to rest while its limit's rate is unlimited is forgotten, also when the same key is
+// taken up again at once: then its bucket is full when there is a rate again.
+func TestIdleKeyWhileUnlimited(t *testing.T) {
+	core := scheduler.New(scheduler.Config{Workers: 9, Limits: []policy.Limit{{Name: "calls", Rate: policy.Blocked, Burst: 2, PerKey: true}}})
+	run := func() *scheduler.Entry {
+		t.Helper()
+		e := &scheduler.Entry{Key: "k"}
+		core.Submit(0, e)
+		require.Equal(t, scheduler.Effect{Kind: scheduler.Start, Entry: e}, core.Effects()[0])
+		return e
+	}
+	end := func(e *scheduler.Entry) {
+		core.Done(0, e, 1, policy.Outcome{})
+		core.Effects()
+	}
+	setRate := func(r policy.Rate) {
+		core.Step(scheduler.Event{Kind: scheduler.SetRate, Rate: r})
+		core.Effects()
+	}
+	end(run()) // one of two is left
+	setRate(policy.Unlimited)
+	end(run())
+	under := run()
+	setRate(policy.Blocked)
+	end(run())
+	end(run())
+	end(under)
+}
+
+// TestKeyTakenUpAgainGivesBack: S-L1, S-A9: a key that was forgotten and comes back in the same instant cannot be told from a new one:
+// what its attempt has taken comes back, although what was taken in that instant before, and corrected, would not.
+func TestKeyTakenUpAgainGivesBack(t *testing.T) {
+	core := scheduler.New(scheduler.Config{Workers: 9, Limits: []policy.Limit{{Name: "tokens", Rate: policy.Blocked, Burst: 1, PerKey: true, Settled: true}}})
+	first, second := &scheduler.Entry{Key: "k"}, &scheduler.Entry{Key: "k"}
+	core.Submit(0, first)
+	core.Effects()
+	core.Step(scheduler.Event{Kind: scheduler.Correct, Entry: first, Attempt: 1, Amount: 0})
+	core.Done(0, first, 1, policy.Outcome{})
+	require.Contains(t, core.Effects(), scheduler.Effect{Kind: scheduler.Forgotten, Key: "k"})
+	core.Submit(0, second)
+	core.Effects()
+	core.Step(scheduler.Event{Kind: scheduler.Unstarted, Entry: second, Attempt: 1})
+	require.Equal(t, []scheduler.Effect{{Kind: scheduler.Start, Entry: second}}, core.Effects())
+}

@@ -14,19 +14,19 @@ func TestAwaitedDropsWhatIsOver(t *testing.T) {
 	by := &Entry{}
 	jobs := []*Entry{by}
 	c.Step(Event{Kind: Submit, Entry: by})
-	any := new(Awaited)
+	several := new(Awaited)
 	for range n {
 		e := &Entry{}
 		c.Step(Event{Kind: Submit, Entry: e})
-		any.Add(e)
+		several.Add(e)
 		jobs = append(jobs, e)
 	}
 	require.Len(t, c.Effects(), n+1)
 	for left := n; left > 1; left-- {
-		wait := Event{Kind: Await, By: by, Attempt: 1, Any: any, Left: left}
+		wait := Event{Kind: Await, By: by, Attempt: 1, Any: several, Left: left}
 		c.Step(wait)
 		require.Empty(t, c.Effects())
-		require.Len(t, any.jobs, left)
+		require.Len(t, several.jobs, left)
 		c.Step(Event{Kind: Done, Entry: jobs[left], Attempt: 1})
 		wait.Kind = Unawait
 		c.Step(wait)
@@ -34,6 +34,6 @@ func TestAwaitedDropsWhatIsOver(t *testing.T) {
 	}
 	c.Step(Event{Kind: Await, By: jobs[1], Attempt: 1, Entry: by})
 	require.Empty(t, c.Effects())
-	c.Step(Event{Kind: Await, By: by, Attempt: 1, Any: any, Left: 1})
+	c.Step(Event{Kind: Await, By: by, Attempt: 1, Any: several, Left: 1})
 	require.Equal(t, []Effect{{Kind: Deadlock, Entry: by}}, c.Effects())
 }

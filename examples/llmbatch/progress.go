@@ -24,9 +24,10 @@ func newDisplay(b *batch) *display {
 	d := &display{end: make(chan struct{})}
 	mode := b.progress
 	if mode == "auto" {
-		mode = "plain"
-		if width(b.con.err) > 0 && os.Getenv("TERM") != "dumb" && !(b.settings.out == "-" && isTerminal(b.con.out)) {
-			mode = "bar"
+		mode = "bar"
+		answers := b.settings.out == "-" && isTerminal(b.con.out) // among which a bar would be drawn
+		if answers || width(b.con.err) == 0 || os.Getenv("TERM") == "dumb" {
+			mode = "plain"
 		}
 	}
 	switch mode {

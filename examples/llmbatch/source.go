@@ -48,7 +48,7 @@ func (src *source) copy() error {
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // it was only read
+	defer in.Close()
 	spool, err := tempFile()
 	if err != nil {
 		return err

@@ -96,7 +96,8 @@ way may overshoot the budget, together. To rule that out, bound the answers:
   -in-flight HOW        what a crash, or a second Ctrl-C, has cut off, and may
                         be billed: retry, fail (retry)
   -retry-failed         sends again what has failed for good
-  -allow-changed        runs lines that have changed, instead of refusing
+  -allow-changed        runs lines that have changed, instead of refusing; what
+                        has only moved keeps its answer
 `}, {"output", `what comes of it
   -o OUT                answers, a line each; - is stdout (results.jsonl)
   -order HOW            of the output: completion, or input (completion)

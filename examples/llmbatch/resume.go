@@ -14,95 +14,48 @@ func hashOf(item *batchfile.Item) uint64 {
 	return journal.Hash([]byte(item.ID), []byte{0}, []byte(item.URL), []byte{0}, item.Body)
 }
 
-// compareInput compares the input with what is on record of it. What has changed is refused, or taken back so that it is run anew. What
-// is answered already is noted for prompts that are the same.
+// compareInput compares the input with what is on record of it. What has moved is found; what has changed is refused, or taken back so
+// that it is run anew. What is answered already is noted for prompts that are the same.
 func (b *batch) compareInput() error {
 	if b.rec == nil || !b.rec.resumes {
 		return nil
 	}
+	c, err := findChanges(b.rec, b.src.sum.Items, b.eachItem)
+	switch {
+	case err != nil:
+		return err
+	case len(c.items) > 0 && !b.allowChanged:
+		return c.refusal()
+	case len(c.items) > 0:
+		err = c.takeIn()
+	}
+	if err != nil || b.repeats == nil {
+		return err
+	}
+	return b.eachItem(func(item *batchfile.Item) {
+		if b.rec.status(item.Index).State == journal.Done {
+			b.repeats.note(item)
+		}
+	})
+}
+
+// eachItem calls do with each item of the input, in their order, which is valid during that call.
+func (b *batch) eachItem(do func(*batchfile.Item)) error {
 	read, err := b.src.open(true)
 	if err != nil {
 		return err
 	}
 	defer read.Close() //nolint:errcheck // it was only read
-	var c changes
-	for n := 0; ; n++ {
+	for {
 		item, err := read.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
 			return err
 		}
-		switch status, hash := b.rec.status(n), hashOf(&item); {
-		case status.Changed(hash):
-			c.add(n, hash, fmt.Sprintf("line %d (%s)", item.Line, batchfile.Quote(item.ID)))
-		case status.State == journal.Done:
-			b.repeats.note(&item)
-		}
+		do(&item)
 	}
-	for n := range b.rec.All() {
-		if n >= b.src.sum.Items {
-			c.add(n, 0, fmt.Sprintf("item %d, which is missing", n+1))
-		}
-	}
-	return b.takeBack(&c)
-}
-
-// changes is what of an input is not what is on record.
-type changes struct {
-	items  []int    // what is on record otherwise
-	hashes []uint64 // of what is there now; 0 where nothing is
-	first  string   // the first of these
-}
-
-func (c *changes) add(item int, hash uint64, what string) {
-	if len(c.items) == 0 {
-		c.first = what
-	}
-	c.items, c.hashes = append(c.items, item), append(c.hashes, hash)
-}
-
-// refusal says what has changed, and what can be done.
-func (c *changes) refusal(rec *recorder) error {
-	there := make(map[uint64]bool)
-	for _, hash := range c.hashes {
-		there[hash] = true
-	}
-	known, found := 0, 0
-	for _, status := range rec.All() {
-		known++
-		if there[status.Hash] {
-			found++
-		}
-	}
-	moved, order := "", ""
-	if found > 0 {
-		moved = fmt.Sprintf(" (%d have only moved, and what is on record goes by the place in the input)", found)
-		order = " in the same order"
-	}
-	return fmt.Errorf("the input is not what it was when the run of %s began: %d of the %d prompts on record have changed%s, the first is %s; allowed: "+
-		"another output with -o, if it is another input; the same input%s with the same -set, -model and -prompt-field; or -allow-changed, which "+
-		"gives up the answers to what has changed or moved, and runs and pays for it anew", rec.Path(), len(c.items), known, moved, c.first, order)
-}
-
-// takeBack takes back what is on record of prompts that have changed, if that is wanted.
-func (b *batch) takeBack(c *changes) error {
-	if len(c.items) == 0 {
-		return nil
-	}
-	if !b.allowChanged {
-		return c.refusal(b.rec)
-	}
-	for _, n := range c.items {
-		if err := b.rec.Reset(n); err != nil {
-			return err
-		}
-		delete(b.rec.wasted, n) // it was another prompt
-	}
-	b.rec.resets = true
-	b.rec.found = b.rec.Counts()
-	return nil
 }
 
 // restore makes the output anew from what is on record.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -177,24 +178,46 @@ func TestNoAnswerInA200(t *testing.T) {
 	r.verify(t, 0)
 }
 
-// Of an input whose lines have moved it is said that they have, and what that would cost.
+// Lines that have moved are told from those that have changed, and keep their answers.
 func TestMovedInput(t *testing.T) {
 	api := serve(t, answers)
 	r := newRun(t, api.baseURL(), 3)
 	r.run(t, exitDone)
+	asked := maps.Clone(r.prompts)
 	var lines strings.Builder
 	r.add(&lines, "new", "a new one")
 	for n := range 3 {
-		r.add(&lines, fmt.Sprintf("id-%d", n), r.prompts[fmt.Sprintf("id-%d", n)])
+		id := fmt.Sprintf("id-%d", n)
+		r.add(&lines, id, asked[id])
 	}
 	r.write(t, lines.String())
 	r.again(t, exitUsage)
-	for _, words := range []string{"3 of the 3 prompts on record have changed (2 have only moved, ", "the same input in the same order", "pays for it anew"} {
+	for _, words := range []string{"3 of the 3 prompts on record have changed (3 have only moved), the first is line 1", "keeps what has only moved"} {
 		if !strings.Contains(r.stderr.String(), words) {
 			t.Errorf("%q is not said:\n%s", words, r.stderr)
 		}
 	}
 	api.mustHit(t, 3, 3)
+	r.again(t, exitDone, "-allow-changed")
+	api.mustHit(t, 4, 4)
+	r.verify(t, 0)
+
+	var sorted strings.Builder // others in their places, with one gone and one that has changed
+	r.prompts = make(map[string]string)
+	for _, id := range []string{"id-0", "id-2"} {
+		r.add(&sorted, id, asked[id])
+	}
+	r.add(&sorted, "new", "another one")
+	r.write(t, sorted.String())
+	r.again(t, exitUsage)
+	if words := "4 of the 4 prompts on record have changed (2 have only moved)"; !strings.Contains(r.stderr.String(), words) {
+		t.Errorf("%q is not said:\n%s", words, r.stderr)
+	}
+	r.again(t, exitDone, "-allow-changed")
+	api.mustHit(t, 5, 5)
+	r.verify(t, 0)
+	r.again(t, exitDone)
+	api.mustHit(t, 5, 5)
 }
 
 // An input that has changed is refused before anything is sent, or what has changed is run anew, as is wanted.

@@ -14,6 +14,40 @@ import (
 // at any moment leaves the one or the other, whole. An error before that leaves the journal as it was, and usable. An error after
 // it matches [ErrUnwritable]. On Windows, which does not replace a file that is open, Compact fails, harmlessly.
 func (j *Journal) Compact() error {
+	return j.compact(nil, func(line []byte, _ Record) ([]byte, error) { return line, nil })
+}
+
+// Renumber is [Journal.Compact] for a journal whose items have got other numbers: number returns the one that an item has from now on,
+// or ok false, by which it is left out like one that was reset. It is called for each item that has a record, in the order of their
+// last ones, with the journal held: it must not call its methods. Replay is not called again. While it runs it needs another 13 bytes of
+// memory an item.
+//
+// Numbers must be from 0 to [MaxItem], and different: the error matches [ErrInvalid] otherwise, and the journal is as it was. The
+// others are those of Compact.
+func (j *Journal) Renumber(number func(item int) (renumbered int, ok bool)) error {
+	items := new(table)
+	var buf []byte
+	return j.compact(items, func(_ []byte, r Record) ([]byte, error) {
+		to, ok := number(r.Item)
+		if !ok {
+			return nil, nil
+		}
+		if to < 0 || to > MaxItem {
+			return nil, &FieldError{"number", to, "from 0 to 1,073,741,823"}
+		}
+		if _, taken := items.get(to); taken {
+			return nil, &FieldError{"number", to, "another for each item"}
+		}
+		r.Item = to
+		items.apply(r)
+		buf = encode(buf[:0], r)
+		return buf, nil
+	})
+}
+
+// compact replaces the file by one with the header and what change makes of the last record of each item: a line, or nil. items, unless it
+// is nil, is what is in the new file.
+func (j *Journal) compact(items *table, change func(line []byte, r Record) ([]byte, error)) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.syncing {
@@ -29,11 +63,18 @@ func (j *Journal) Compact() error {
 	if err != nil {
 		return asError(j.path, err, "compacting")
 	}
-	n := 0
-	return j.rewrite(false, func(r Record) bool {
+	n, old := 0, j.file
+	err = j.rewrite(false, func(line []byte, r Record) ([]byte, error) {
 		n++
-		return r.Kind.ofItem() && last[r.Item/pageItems][r.Item%pageItems] == uint32(n)
+		if !r.Kind.ofItem() || last[r.Item/pageItems][r.Item%pageItems] != uint32(n) {
+			return nil, nil
+		}
+		return change(line, r)
 	})
+	if items != nil && j.file != old {
+		j.items = *items
+	}
+	return err
 }
 
 // lastRecords returns, by pages, which record is the last of each item, from 1; 0 for items that have none that counts.
@@ -74,18 +115,23 @@ func (j *Journal) repair() error {
 	if err != nil {
 		return asError(j.path, err, "keeping the damaged file as "+aside)
 	}
-	return j.rewrite(true, func(r Record) bool { return r.Kind.ofItem() })
+	return j.rewrite(true, func(line []byte, r Record) ([]byte, error) {
+		if !r.Kind.ofItem() {
+			return nil, nil
+		}
+		return line, nil
+	})
 }
 
-// rewrite replaces the file by one that has a header with the metadata of now, and the lines of those records that keep picks, byte
-// for byte. It is called with mu held, or before anyone else knows of j.
-func (j *Journal) rewrite(salvage bool, keep func(Record) bool) error {
+// rewrite replaces the file by one that has a header with the metadata of now, and the lines that change makes of its records; nil is
+// none. It is called with mu held, or before anyone else knows of j.
+func (j *Journal) rewrite(salvage bool, change func(line []byte, r Record) ([]byte, error)) error {
 	temporary := j.target + ".compact"
 	next, err := j.fs.Open(temporary, true)
 	if err != nil {
 		return asError(j.path, err, "compacting")
 	}
-	size, records, err := j.copyTo(next, salvage, keep)
+	size, records, err := j.copyTo(next, salvage, change)
 	if err == nil {
 		err = next.Sync()
 	}
@@ -108,7 +154,7 @@ func (j *Journal) rewrite(salvage bool, keep func(Record) bool) error {
 }
 
 // copyTo writes the new contents to next.
-func (j *Journal) copyTo(next file, salvage bool, keep func(Record) bool) (size int64, records int, err error) {
+func (j *Journal) copyTo(next file, salvage bool, change func([]byte, Record) ([]byte, error)) (size int64, records int, err error) {
 	if err := rewind(j.file); err != nil {
 		return 0, 0, err
 	}
@@ -123,10 +169,11 @@ func (j *Journal) copyTo(next file, salvage bool, keep func(Record) bool) (size 
 		return 0, 0, err
 	}
 	_, err = scan(j.file, salvage, func(line []byte, r Record) error {
-		if !keep(r) {
-			return nil
+		changed, err := change(line, r)
+		if err != nil || changed == nil {
+			return err
 		}
-		return put(line)
+		return put(changed)
 	})
 	return size, records, errors.Join(err, out.Flush())
 }

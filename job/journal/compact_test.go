@@ -128,3 +128,103 @@ func TestCompactWithoutRoom(t *testing.T) {
 	assert.ErrorIs(t, j.Close(), journal.ErrUnwritable)
 	assert.NotContains(t, d.names, at+".compact")
 }
+
+// Items get other numbers, some of them each other's, and are left out; all at once.
+func TestRenumber(t *testing.T) {
+	data, _ := sample(t)
+	d := put(data)
+	j := open(t, at, journal.Options{}.On(d))
+	was := statuses(j)
+	require.Contains(t, was, 0)
+	require.Contains(t, was, 2)
+	require.Contains(t, was, 3)
+	var asked []int
+	require.NoError(t, j.Renumber(func(item int) (int, bool) {
+		asked = append(asked, item)
+		return map[int]int{0: 3, 3: 5000}[item], item != 2
+	}))
+	want := map[int]journal.Status{3: was[0], 5000: was[3]}
+	check := func() {
+		t.Helper()
+		assert.Equal(t, want, statuses(j))
+		assert.Equal(t, journal.Status{}, j.Status(0))
+		assert.Equal(t, journal.Status{}, j.Status(2))
+		var counts journal.Counts
+		for _, s := range want {
+			counts.Starts += int64(s.Starts)
+			counts.Ambiguous += int64(s.Ambiguous)
+		}
+		assert.Equal(t, counts.Starts, j.Counts().Starts)
+		assert.Equal(t, counts.Ambiguous, j.Counts().Ambiguous)
+	}
+	assert.Equal(t, []int{3, 2, 0}, asked, "in the order of their last records")
+	check()
+	require.NoError(t, j.Start(0, 7, nil), "a number that is free again")
+	require.NoError(t, j.Reset(0))
+	require.NoError(t, j.Close())
+	j = open(t, at, journal.Options{}.On(d))
+	check()
+	require.NoError(t, j.Close())
+	assert.ErrorIs(t, j.Renumber(func(item int) (int, bool) { return item, true }), journal.ErrClosed)
+}
+
+// Numbers that make no sense change nothing.
+func TestRenumberRefuses(t *testing.T) {
+	data, _ := sample(t)
+	for name, number := range map[string]func(int) (int, bool){
+		"negative":  func(int) (int, bool) { return -1, true },
+		"too large": func(int) (int, bool) { return journal.MaxItem + 1, true },
+		"the same":  func(int) (int, bool) { return 8, true },
+	} {
+		d := put(data)
+		j := open(t, at, journal.Options{}.On(d))
+		want, counts := statuses(j), j.Counts()
+		assert.ErrorIs(t, j.Renumber(number), journal.ErrInvalid, name)
+		assert.Equal(t, want, statuses(j), name)
+		assert.Equal(t, counts, j.Counts(), name)
+		assert.Equal(t, data, d.names[at].data, name)
+		assert.Len(t, d.names, 1, name)
+		require.NoError(t, j.Start(9, 0, nil), name)
+		require.NoError(t, j.Close(), name)
+	}
+}
+
+// Cut off at each of its steps, it has happened or it has not.
+func TestRenumberCutOff(t *testing.T) {
+	data, _ := sample(t)
+	j := open(t, at, journal.Options{}.On(put(data)))
+	before := statuses(j)
+	require.NoError(t, j.Close())
+	after := make(map[int]journal.Status)
+	for item, status := range before {
+		after[item+1] = status
+	}
+	ends := map[string]bool{}
+	for stop := 1; ; stop++ {
+		d := put(data)
+		j := open(t, at, journal.Options{}.On(d))
+		d.stopAt = d.steps + stop
+		err := j.Renumber(func(item int) (int, bool) { return item + 1, true })
+		if err == nil {
+			require.Equal(t, 5, stop, "open, write, sync, rename, sync the directory")
+			break
+		}
+		require.ErrorIs(t, err, errCut)
+		check := func(how string, left *disk) {
+			j := open(t, at, journal.Options{}.On(left))
+			if _, moved := statuses(j)[4]; moved {
+				require.Equal(t, after, statuses(j), "%s after %d steps", how, stop)
+				ends[how+": moved"] = true
+			} else {
+				require.Equal(t, before, statuses(j), "%s after %d steps", how, stop)
+				ends[how+": as it was"] = true
+			}
+			require.NoError(t, j.Close())
+		}
+		check("kill", d.kill())
+		for seed := range uint64(20) {
+			check("power cut", d.crash(rand.New(rand.NewPCG(seed, uint64(stop)))))
+		}
+	}
+	assert.Len(t, ends, 4, "%v", ends)
+}

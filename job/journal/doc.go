@@ -36,7 +36,8 @@
 // disk and read as zeros. A record that was changed later, be it one bit, is an error that names the line: the journal does not
 // guess. A full disk is an error of the call that it fails, and of all later ones: no record is missing between two that are there.
 //
-// [Journal.Compact] drops what later records have overtaken, and a crash in the midst of it is none the worse.
+// [Journal.Compact] drops what later records have overtaken, [Journal.Renumber] does so where the input has been rearranged, and a crash
+// in the midst of either is none the worse.
 //
 // # The file
 //
@@ -54,7 +55,7 @@
 //
 // All methods may be called from any goroutine. A record is written with one write, under a lock; fsync runs outside it, so that with
 // Always the callers that come meanwhile share the next fsync. Interval has a timer, and no goroutine while nothing is to be forced.
-// Compact holds up the others. A journal has one owner, whatever symbolic links it is called by: while it is open, a file of its name
+// Compact and Renumber hold up the others. A journal has one owner, whatever symbolic links it is called by: while it is open, a file of its name
 // and ".lock" is locked, and a second Open fails with [ErrLocked], in this process or another. The lock goes with its process, except
 // on systems without flock (Windows, Plan 9, Solaris): there it must be removed by hand after a crash, as the error says. Whoever
 // deletes that file while it is locked opens the door to a second owner.

@@ -37,7 +37,8 @@
 // # What a function says of its error
 //
 // Errors are not tried again unless they are marked by package policy (Transient, Throttled), well known to be transient
-// (timeouts, connections refused or reset), or chosen by policy.Retry.On.
+// (timeouts, connections refused or reset), or chosen by policy.Retry.On. An unmarked one counts against the breaker: mark the caller's
+// own mistakes, such as a 404, as Fatal. What an HTTP answer means, and how long its Retry-After is, is told by package policy/api.
 //
 // # Watching and steering
 //
@@ -72,9 +73,13 @@
 //	switch {
 //	case errors.Is(err, job.ErrMaxRetriesExceeded): // it failed as often as it may
 //	case errors.Is(err, policy.ErrOpenCircuit):     // it was not tried, or not again
-//	case errors.Is(err, context.DeadlineExceeded):  // its time was up
+//	case errors.Is(err, job.ErrDeadline):           // its time was up
+//	case errors.Is(err, job.ErrAttemptTimeout):     // its last attempt's was
+//	case errors.Is(err, job.ErrCanceled):           // by Cancel, or by Submit's context
 //	case errors.Is(err, errMine):                   // whatever its function returned
 //	}
+//
+// context.DeadlineExceeded can be either of those times, and is found in what a function made of its attempt's as well.
 //
 // # Cost
 //

@@ -65,9 +65,9 @@ func (s Spec) options() []Option {
 // ended early looks like one that is through: ask ctx.Err() after it.
 //
 // per says what is particular to one element, such as its key; nil when nothing is. The source is read, and per and the
-// loop's body run, in turn: while the source keeps the loop waiting, nothing is yielded. The source is read as by [iter.Pull], so
-// neither it nor the loop's body may change whether its goroutine is locked to a thread (runtime.LockOSThread) when the other's turn
-// comes. While a job's circuit is open it waits, as with [Submit].
+// loop's body run, in turn: while the source keeps the loop waiting, nothing is yielded. Neither the source nor the loop's body may
+// call runtime.LockOSThread and leave it so when the other's turn comes: [iter.Pull], by which the source is read, ends the program
+// then. While a job's circuit is open it waits, as with [Submit].
 func Map[In, Out any](ctx context.Context, d *Dispatcher, in iter.Seq[In], fn func(ctx context.Context, in In) (Out, error), per func(In) Spec, options ...Option) iter.Seq[Item[In, Out]] {
 	if in == nil {
 		return Then[In, In](ctx, d, nil, fn, per, options...)

@@ -7,7 +7,8 @@ import (
 	"github.com/toller-go/toller/policy"
 )
 
-// Option says something about one submission. Make one with the functions whose names begin with With.
+// Option says something about one submission. Make one with [InOrder], or with the functions whose names begin with
+// With.
 type Option struct {
 	kind     optionKind
 	whenOpen policy.WhenOpen
@@ -60,7 +61,8 @@ func WithDeadline(at time.Time) Option { return Option{kind: optionDeadline, at:
 // WithDelay keeps the first attempt back for this long.
 func WithDelay(wait time.Duration) Option { return Option{kind: optionDelay, wait: wait} }
 
-// WithTimeout is Config.Timeout for this job: how long each of its attempts may take. Zero means no bound.
+// WithTimeout is Config.Timeout for this job: how long each of its attempts may take; all of the job is bounded by [WithDeadline], or by
+// the context given to Submit. Zero means no bound.
 func WithTimeout(each time.Duration) Option { return Option{kind: optionTimeout, wait: each} }
 
 // WithRetry is Config.Retry for this job. The zero Retry turns retries off.

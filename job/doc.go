@@ -15,7 +15,22 @@
 // # Errors
 //
 // A job that did not succeed ends in an [*Error]. It tells why the dispatcher stopped, what the function returned last,
-// and why a context ended; all of them are found by errors.Is and errors.As.
+// and why a context ended; all of them are found by errors.Is and errors.As. Why it stopped is one of
+//
+//	ErrRetriesOff, ErrNotRetried (both are ErrFailed)     the function's error is not to be tried again
+//	*MaxRetriesExceededError (ErrMaxRetriesExceeded)      it failed as often as it may
+//	ErrMaxElapsed, ErrThrottled, ErrHintTooLong           another attempt would be too late, or the server wants too long a wait
+//	ErrRetryBudget                                        too many of its key's attempts are retries
+//	ErrDeadline, ErrCanceled, ErrContextEnded             its deadline, Cancel or Submit's context (an ErrCanceled, too)
+//	ErrNotStarted, ErrAborted                             the dispatcher was closed or stopped
+//	ErrCostTooHigh                                        a burst was lowered below its cost
+//	*policy.OpenCircuitError (policy.ErrOpenCircuit)      its circuit is open, and it does not wait
+//	*PanicError, ErrGoexit                                its function did not return
+//
+// # For dispatchers
+//
+// [Promise], [Owner], [Attendance], [Carrier], [Place] and [Settler] are for who writes a dispatcher, not for who uses one. Rules cited
+// in comments, such as S-F1, are those of scheduler/SEMANTICS.md.
 //
 // # Cost
 //

@@ -77,6 +77,6 @@ func Unbilled(err error) error {
 	return unbilledError{err}
 }
 
-// Neutral marks err as saying nothing about the backend: the job fails, and the breaker takes no notice. A nil err stays
-// nil.
+// Neutral marks err as saying nothing about the backend: the job fails, and the breaker takes no notice. It does what [Fatal] does, for
+// errors that are nobody's mistake. A nil err stays nil.
 func Neutral(err error) error { return marked(err, markNeutral, NoHint) }

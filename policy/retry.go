@@ -34,7 +34,7 @@ const (
 type Retry struct {
 	// MaxAttempts is how often a job is executed at most, the first time included; 1 means no retry, and
 	// [UnlimitedAttempts] no bound. Zero turns retries off. Throttled attempts don't count, see [Throttled], nor does
-	// the failed probe of a job that waits for an open circuit.
+	// the failed probe of a job that waits for an open circuit: while a backend is down there may be many more.
 	MaxAttempts int
 	// Delay is the backoff before the second attempt. Defaults to 100 ms.
 	Delay time.Duration
@@ -45,7 +45,8 @@ type Retry struct {
 	Backoff float64
 	// Jitter spreads the waits. Defaults to [FullJitter].
 	Jitter Jitter
-	// MaxElapsed ends a job whose next attempt would begin so long after Submit, or later. Defaults to no bound.
+	// MaxElapsed ends a job that has failed and whose next attempt would begin so long after Submit, or later. It is looked at when an
+	// attempt has failed: how long a job waits for a circuit, a limit or a worker is bounded by a deadline. Defaults to no bound.
 	MaxElapsed time.Duration
 	// MaxHint is the longest wait that a server may ask for. Defaults to no bound.
 	MaxHint time.Duration

@@ -15,8 +15,8 @@ type readyJobs struct {
 	firstSeat [1]*seat // what seats is at first
 }
 
-// manySeats is how many seats a lane may have before those that no job refers to are given to other sets of gates. With as many it is
-// not handed on, once it was dropped itself.
+// manySeats is how many seats a lane may have before those that no job refers to are given to other sets of gates. A lane that has so
+// many when it is dropped loses them.
 const manySeats = 16
 
 // seatFor returns l's seat of jobs that pass the given gates, which it makes if need be.

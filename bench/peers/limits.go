@@ -92,7 +92,7 @@ func behindThoseWhoGiveUp(t *testing.T, wait func(context.Context) error) findin
 
 var doubleMinute = defect{
 	name: "200 in a minute under \"100 a minute\"", rule: "L3", peer: xTime,
-	setup: "A limit of 100 a minute with a burst of 100, asked for as often as it says yes for a minute.",
+	setup: "A limit of 100 a minute with a burst of 100, asked for as often as it says yes for a minute; ours is Sliding, without which it is a bucket like theirs, and grants as many.",
 	avoid: "A smaller burst: the bucket is a token bucket, and its documentation says so. It then spreads what could start at once.",
 	peers: func(t *testing.T) finding {
 		limiter := rate.NewLimiter(rate.Every(time.Minute/100), 100)
@@ -103,7 +103,7 @@ var doubleMinute = defect{
 
 var doubleBorder = defect{
 	name: "200 at the border of two minutes", rule: "L3", peer: failsafeGo,
-	setup: "A limit of 100 a minute (failsafe-go's bursty limiter), unused for 59 s, then asked for 2 s long.",
+	setup: "A limit of 100 a minute (failsafe-go's bursty limiter), unused for 59 s, then asked for 2 s long; ours is Sliding.",
 	avoid: "The smooth limiter, which spreads all evenly and has no burst.",
 	peers: func(t *testing.T) finding {
 		limiter := ratelimiter.NewBursty[any](100, time.Minute)

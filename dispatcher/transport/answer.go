@@ -149,7 +149,7 @@ func (x *exchange) firstBytes(r io.ReadCloser, p []byte) (n int, err error) {
 	return n, idle.stop(err)
 }
 
-// exhausted is a body of which nothing more comes, for a reason that need not be told twice by whoever it is of.
+// exhausted is a body that has told why nothing more comes. A reader may do so with its last bytes, and say no more than io.EOF later.
 type exhausted struct {
 	io.Closer
 	err error

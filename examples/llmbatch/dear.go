@@ -17,8 +17,8 @@ func (b *batch) tooDear(f *flight) {
 	if f.expiry != nil {
 		f.expiry.Stop()
 	}
-	b.repeats.forget(&f.item)
-	if b.dear.n++; b.dear.n == 1 {
+	n := 1 + b.repeats.forget(&f.item)
+	if b.dear.n += n; b.dear.n == n {
 		b.dear.first = fmt.Sprintf("line %d (%s) may %s", f.item.Line, batchfile.Quote(f.item.ID), b.exceeds(f.est))
 	}
 }
@@ -45,5 +45,5 @@ func (b *batch) leaveDear() {
 	if b.dear.n > 1 {
 		others = fmt.Sprintf(", and %d more are like it", b.dear.n-1)
 	}
-	b.stop(exitPaused, b.dear.first+others+"; allowed: a larger budget, or shorter answers, by -set max_tokens=N")
+	b.stop(exitPaused, b.dear.first+others+"; allowed: a larger budget; or such lines with a lower max_tokens, in an input and an output of their own")
 }

@@ -141,7 +141,10 @@ func (b *batch) bind(ctx context.Context, model string) int {
 			b.flights[f] = true
 		case errors.Is(err, policy.ErrInvalid): // a cost of which a budget never had so much
 			b.tooDear(f)
-		default: // the run is about to end
+		case b.halt.isAsked():
+			return len(b.queues[model])
+		default: // such as too many keys and models
+			b.stop(exitPaused, err.Error())
 			return len(b.queues[model])
 		}
 		b.dequeue(model)

@@ -105,7 +105,8 @@ way may overshoot the budget, together. To rule that out, bound the answers:
                         their temperature is 0), off (off)
   -strict               answers cut short or withheld count as failed
   -max-response-bytes N of one answer, up to 66060288 (33554432)
-  -progress HOW         auto, plain, json or off (auto)
+  -progress HOW         auto, plain, json or off (auto); json is a line a second
+                        with all figures, and {"note":…} for what else is said
   -listen ADDR          a live page, JSON and Prometheus metrics (off)
 exit: 0 all answered, 1 could not record, 2 some failed, 3 paused, 4 bad flags
       or files, 130 interrupted

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/toller-go/toller/examples/internal/fakellm"
+	"github.com/toller-go/toller/examples/llmbatch/internal/batchfile"
 	"github.com/toller-go/toller/job"
 	"github.com/toller-go/toller/policy"
 	"github.com/toller-go/toller/policy/api"
@@ -148,7 +149,7 @@ func TestBudgetTooSmall(t *testing.T) {
 		{[]int{cheap, dear, cheap}, []string{"-budget-tokens", "500", "-order", "input"}, 2,
 			[]string{`line 2 ("id-1") may take 10`, "all of -budget-tokens 500;", "1 of 3 prompts are left"}},
 		{[]int{dear, cheap}, []string{"-budget-usd", "0.005", "-price", "in=1,out=10"}, 1,
-			[]string{`line 1 ("id-0") may cost $0.01`, "all of -budget-usd 0.005;", "-set max_tokens=N", "1 of 2 prompts are left"}},
+			[]string{`line 1 ("id-0") may cost $0.01`, "all of -budget-usd 0.005;", "a lower max_tokens", "1 of 2 prompts are left"}},
 	}
 	for _, test := range tests {
 		api := serve(t, answers)
@@ -163,6 +164,45 @@ func TestBudgetTooSmall(t *testing.T) {
 		}
 		r.again(t, exitPaused, test.flags...)
 		api.mustHit(t, test.sent, test.sent)
+	}
+}
+
+// Those that wait for the answer to one that turns out to be too dear are as dear as that, and nobody waits for them.
+func TestBudgetTooSmallForFollowers(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 0)
+	var lines strings.Builder
+	const cheap = 40 // more than are bound to the one key at once
+	for n := range cheap {
+		r.add(&lines, fmt.Sprintf("id-%d", n), fmt.Sprintf("Question %d", n))
+	}
+	for n := range 3 {
+		r.add(&lines, fmt.Sprintf("dear-%d", n), strings.Repeat("long ", 20_000))
+	}
+	r.write(t, lines.String())
+	r.run(t, exitPaused, "-budget-tokens", "2000", "-dedupe", "always", "-set", "max_tokens=9", "-max-in-flight", "1")
+	api.mustHit(t, cheap, cheap)
+	for _, words := range []string{`("dear-0") may take`, "and 2 more are like it", "3 of 43 prompts are left"} {
+		if !strings.Contains(r.stderr.String(), words) {
+			t.Errorf("%q is not said:\n%s", words, r.stderr)
+		}
+	}
+}
+
+// Who is forgotten keeps nothing from being read.
+func TestRepeatsForget(t *testing.T) {
+	r := newRepeats("always")
+	item := batchfile.Item{ID: "a", Body: []byte(`{"messages":[]}`)}
+	d, shares := r.shares(&item)
+	if !shares {
+		t.Fatal("it shares nothing")
+	}
+	r.leaders[d], r.waiting = make([]batchfile.Item, 2), 2
+	if n := r.forget(&item); n != 2 || r.waiting != 0 || len(r.leaders) != 0 {
+		t.Errorf("%d forgotten, %d wait, %d lead", n, r.waiting, len(r.leaders))
+	}
+	if n := r.forget(&item); n != 0 || r.waiting != 0 {
+		t.Errorf("again: %d forgotten, %d wait", n, r.waiting)
 	}
 }
 

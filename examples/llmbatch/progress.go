@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
+	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 )
 
@@ -152,6 +152,9 @@ func (b *batch) news(r report) []string {
 	if r.Throttled > 0 {
 		parts = append(parts, fmt.Sprintf("%d throttled", r.Throttled))
 	}
+	for i, part := range parts {
+		parts[i] = oneLine(part) // models are named by the input
+	}
 	return parts
 }
 
@@ -171,7 +174,7 @@ func fill(parts []string, columns, most int) []string {
 	for _, part := range parts {
 		last := len(lines) - 1
 		switch {
-		case last >= 0 && utf8.RuneCountInString(lines[last])+2+utf8.RuneCountInString(part) <= columns:
+		case last >= 0 && runewidth.StringWidth(lines[last])+2+runewidth.StringWidth(part) <= columns:
 			lines[last] += ", " + part
 		case len(lines) < most:
 			lines = append(lines, clip(part, columns))
@@ -180,11 +183,8 @@ func fill(parts []string, columns, most int) []string {
 	return lines
 }
 
-// clip cuts text to the given number of columns; all we print takes one column a rune.
-func clip(text string, columns int) string {
-	runes := []rune(text)
-	return string(runes[:min(len(runes), max(0, columns))])
-}
+// clip cuts text to the given number of columns, of which a rune may take two, or none.
+func clip(text string, columns int) string { return runewidth.Truncate(text, max(0, columns), "") }
 
 // clock formats a duration as minutes and seconds.
 func clock(d time.Duration) string {
@@ -211,7 +211,7 @@ func (b *batch) picture(columns int) []string {
 	head := fmt.Sprintf("%d/%d answered%s ", r.Answered, r.Prompts, failed(r.counts))
 	done := float64(r.finished()) / float64(max(1, r.Prompts))
 	percent := fmt.Sprintf(" %d %%", int(100*done))
-	lines := []string{head + bar(columns-utf8.RuneCountInString(head)-len(percent), done) + percent}
+	lines := []string{head + bar(columns-runewidth.StringWidth(head)-len(percent), done) + percent}
 	return append(lines, fill(append([]string{clock(r.elapsed())}, b.news(r)...), columns, 4)...)
 }
 
@@ -242,7 +242,7 @@ func (s *sketch) columns() int {
 func (s *sketch) draw(lines []string) {
 	rows, width := 0, s.columns()+1
 	for _, line := range s.drawn {
-		rows += max(1, (utf8.RuneCountInString(line)+width-1)/width)
+		rows += max(1, (runewidth.StringWidth(line)+width-1)/width)
 	}
 	const up, erase = "\x1b[%dA", "\x1b[J"
 	var out strings.Builder

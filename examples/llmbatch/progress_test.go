@@ -192,6 +192,37 @@ func TestErrorsAreOneLine(t *testing.T) {
 	}
 }
 
+// With -progress json, standard error is JSON to the end also where the answers go to standard output and the run pauses.
+func TestProgressJSONBesideAnswers(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 3)
+	r.progress = "json"
+	r.run(t, exitPaused, "-o", "-", "-journal", filepath.Join(t.TempDir(), "journal"), "-budget-tokens", "1")
+	notes := 0
+	for line := range strings.Lines(r.stderr.String()) {
+		var v map[string]any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if v["note"] != nil {
+			notes++
+		}
+	}
+	if notes != 2 {
+		t.Errorf("%d notes: why it pauses, and how to go on:\n%s", notes, r.stderr)
+	}
+}
+
+// What is named by the input is one line, too.
+func TestNewsAreOneLine(t *testing.T) {
+	b, _ := idle(t)
+	var r report
+	r.Lanes = []laneReport{{Name: "a\n\x1b[2Jb", Circuit: "closed", Cooling: 1}}
+	if got := b.doing(r); !strings.HasPrefix(got, "a [2Jb cooling down 1s, ") {
+		t.Errorf("%q", got)
+	}
+}
+
 // With -progress json, what is said besides is JSON, too.
 func TestNotesAreJSON(t *testing.T) {
 	b, stderr := idle(t)
@@ -322,5 +353,8 @@ func TestClip(t *testing.T) {
 		if got := clip("äbcd", test.columns); got != test.want {
 			t.Errorf("%d columns: %q", test.columns, got)
 		}
+	}
+	if got := clip("過負荷です", 5); got != "過負" { // two columns each
+		t.Errorf("%q", got)
 	}
 }

@@ -176,12 +176,16 @@ func (b *batch) share(record batchfile.Record, err error, item batchfile.Item) {
 	}
 }
 
-// forget forgets a prompt that is not going to be sent, and who waits for its answer.
-func (r *repeats) forget(item *batchfile.Item) {
-	if d, shares := r.shares(item); shares {
-		r.waiting -= len(r.leaders[d])
-		delete(r.leaders, d)
+// forget forgets a prompt that is not going to be sent, and those who wait for its answer. It returns how many these are.
+func (r *repeats) forget(item *batchfile.Item) (followers int) {
+	d, shares := r.shares(item)
+	if !shares {
+		return 0
 	}
+	followers = len(r.leaders[d])
+	r.waiting -= followers
+	delete(r.leaders, d)
+	return followers
 }
 
 // led gives what became of a prompt to those who wait for the same. They share an answer that is one; where there is none, the first

@@ -24,9 +24,9 @@ func (b *batch) compareInput() error {
 	switch {
 	case err != nil:
 		return err
-	case len(c.items) > 0 && !b.allowChanged:
+	case len(c.displaced) > 0 && !b.allowChanged:
 		return c.refusal()
-	case len(c.items) > 0:
+	case len(c.displaced) > 0:
 		err = c.takeIn()
 	}
 	if err != nil || b.repeats == nil {

@@ -421,7 +421,7 @@ func TestPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	standardOutput(t, f)
-	code := start(r.args("-i", "-", "-o", "-", "-journal", filepath.Join(t.TempDir(), "journal"), "-progress", "json"), console{in: in, out: f, err: r.stderr})
+	code := start(r.args("-i", "-", "-o", "-", "-journal", filepath.Join(t.TempDir(), "journal"), "-progress", "off"), console{in: in, out: f, err: r.stderr})
 	if code != exitDone {
 		t.Fatalf("exit code %d\n%s", code, r.stderr)
 	}

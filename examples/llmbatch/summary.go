@@ -12,11 +12,12 @@ import (
 
 // conclude prints the summary, beside the server's own bill where there is one, and what to do next. It returns code.
 func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
-	out := b.con.out
-	if b.out != nil && b.settings.out == "-" {
-		out = b.con.err // the answers went to stdout
+	switch {
+	case b.out == nil || b.settings.out != "-":
+		b.summarize(b.con.out, bill)
+	case b.progress != "json": // whose last line has it all
+		b.summarize(b.con.err, bill) // the answers went to stdout
 	}
-	b.summarize(out, bill)
 	_, why := b.halt.wish()
 	c := b.tally.now()
 	switch code {

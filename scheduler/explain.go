@@ -43,14 +43,18 @@ type Wait struct {
 }
 
 // Explain returns all that e waits for, as of the last Step and admission (S-O3): none when it runs or is over. Of a job that is
-// ready, these are the gates that would not let it pass now; when all would, it is not its turn.
+// ready, these are the gates that would not let it pass now; when all would, it is not its turn. Of one that is parked, those that
+// are known to be closed for longer than that.
 func (c *Core) Explain(e *Entry) []Wait {
 	switch e.state {
 	case Waiting:
-		over := policy.Time(c.parked.nodes[e.pos].key)
+		over, l := policy.Time(c.parked.nodes[e.pos].key), e.lane()
 		waits := []Wait{{Kind: ForInstant, In: c.in(over)}}
-		if until := e.lane().cool.Until(); until > over {
+		if until := l.cool.Until(); until > over {
 			waits = append(waits, Wait{Kind: ForCooldown, In: c.in(until)})
+		}
+		if until := l.circuit.NextWake(); l.circuit.State() == policy.Open && until > over {
+			waits = append(waits, Wait{Kind: ForCircuit, In: c.in(until)})
 		}
 		return waits
 	case Queued:

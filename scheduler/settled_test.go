@@ -118,3 +118,30 @@ func TestKeyTakenUpAgainGivesBack(t *testing.T) {
 	core.Step(scheduler.Event{Kind: scheduler.Unstarted, Entry: second, Attempt: 1})
 	require.Equal(t, []scheduler.Effect{{Kind: scheduler.Start, Entry: second}}, core.Effects())
 }
+
+// TestExplainParked: S-O3: a job that is parked waits for what is known to be closed for longer as well: its cooldown, and its circuit.
+func TestExplainParked(t *testing.T) {
+	core := scheduler.New(scheduler.Config{
+		Workers: 9,
+		Retry:   policy.Retry{MaxAttempts: 9, Delay: 10, Backoff: 1, Jitter: policy.NoJitter},
+		Breaker: policy.Breaker{FailureThreshold: 1, RecoveryTimeout: 100},
+	})
+	failed := policy.Outcome{Verdict: policy.VerdictFailure, Retry: true}
+	throttled := policy.Outcome{Verdict: policy.VerdictNeutral, Retry: true, Throttled: true, Hinted: true, Hint: 1000}
+	first, late, cooled := &scheduler.Entry{}, &scheduler.Entry{Terms: &scheduler.Terms{NotBefore: 200}}, &scheduler.Entry{Key: "other"}
+	soon := &scheduler.Entry{Key: "other", Terms: &scheduler.Terms{NotBefore: 5}}
+	core.Submit(0, soon)
+	core.Submit(0, first)
+	core.Submit(0, late)
+	core.Submit(0, cooled)
+	core.Effects()
+	core.Done(0, first, 1, failed)
+	core.Done(0, cooled, 1, throttled)
+	core.Effects()
+	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForInstant, In: 10}, {Kind: scheduler.ForCircuit, In: 100}}, core.Explain(first))
+	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForInstant, In: 200}}, core.Explain(late), "by then it may be closed")
+	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForInstant, In: 5}, {Kind: scheduler.ForCooldown, In: 1000}}, core.Explain(soon))
+	core.Step(scheduler.Event{Kind: scheduler.Override, Mode: policy.ForcedOpen})
+	core.Effects()
+	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForInstant, In: 200}, {Kind: scheduler.ForCircuit, In: -1}}, core.Explain(late))
+}

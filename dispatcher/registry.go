@@ -35,7 +35,7 @@ func register(d *Dispatcher) error {
 	if registry.byName[d.name] != nil {
 		return fmt.Errorf("%w: %q; close that one first, or choose another", ErrNameTaken, d.name)
 	}
-	d.place = job.PlaceOf(d.name)
+	d.place = job.NewPlace(d.name)
 	registry.byName[d.name] = d
 	return nil
 }

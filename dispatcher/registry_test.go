@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -116,4 +117,35 @@ func TestLookupOfANewOne(t *testing.T) {
 		<-used
 		require.NoError(t, d.Close(context.Background()))
 	}
+}
+
+// S-F9: an attempt that outlives its dispatcher is not within the next of its name: that waits for its own jobs, whoever asks.
+func TestAttemptOutlivesItsDispatcher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, err := dispatcher.New(dispatcher.Config{Name: "again"})
+		require.NoError(t, err)
+		begun, release := make(chan context.Context, 1), make(chan struct{})
+		submit(t, first, func(ctx context.Context) (int, error) {
+			begun <- ctx
+			<-release // it heeds nothing
+			return 0, nil
+		})
+		ctx := context.WithoutCancel(<-begun)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, first.Stop(ended), context.Canceled)
+		second, err := dispatcher.New(dispatcher.Config{Name: "again"})
+		require.NoError(t, err)
+		line := newTimeline()
+		future := submit(t, second, line.marking(time.Second, nil))
+		require.NoError(t, second.WaitIdle(ctx))
+		require.Equal(t, time.Second, line.now())
+		succeed(t, future)
+		future = submit(t, second, line.marking(time.Second, nil))
+		require.NoError(t, second.Close(ctx))
+		require.Equal(t, 2*time.Second, line.now())
+		succeed(t, future)
+		close(release)
+		require.NoError(t, first.Close(t.Context()))
+	})
 }

@@ -72,25 +72,37 @@ type Carrier interface {
 }
 
 // Place is a dispatcher as the contexts of its attempts know it.
-type Place struct{ key any }
+type Place struct {
+	name insideKey
+	own  any // the key by which it tells its attempts from those of others of its name
+}
 
-// PlaceOf returns that of the dispatcher of this name.
-func PlaceOf(dispatcher string) Place { return Place{insideKey(dispatcher)} }
+// PlaceOf returns that of whichever dispatcher of this name.
+func PlaceOf(dispatcher string) Place { return Place{insideKey(dispatcher), insideKey(dispatcher)} }
+
+// NewPlace returns that of a new dispatcher. Attempts of one of the same name that was there before are not within it: they may outlive
+// theirs.
+func NewPlace(dispatcher string) Place {
+	name := insideKey(dispatcher)
+	return Place{name, &name}
+}
 
 // Asked reports whether a key of a context asks for the attempt of this dispatcher that the context belongs to.
 func (p Place) Asked(key any) bool {
-	switch key.(type) {
+	switch key := key.(type) {
 	case attemptKey:
 		return true
 	case insideKey:
-		return key == p.key
+		return key == p.name
+	case *insideKey:
+		return key == p.own
 	default:
 		return false
 	}
 }
 
 // Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of this dispatcher.
-func (p Place) Inside(ctx context.Context) bool { return ctx.Value(p.key) != nil }
+func (p Place) Inside(ctx context.Context) bool { return ctx.Value(p.own) != nil }
 
 // Inside reports whether ctx belongs, directly or through jobs of other dispatchers, to an attempt of the dispatcher of
 // this name.

@@ -38,6 +38,30 @@ func TestAttemptFrom(t *testing.T) {
 }
 
 // Inside sees all dispatchers on the way, AttemptFrom the innermost one (S-F8).
+// An attempt is within its own dispatcher, and not within another of the same name, whichever way it is asked.
+func TestNewPlace(t *testing.T) {
+	one, other := job.NewPlace("a"), job.NewPlace("a")
+	ctx := &placed{t.Context(), one}
+	require.True(t, one.Inside(ctx))
+	require.False(t, other.Inside(ctx))
+	require.True(t, job.Inside(ctx, "a"), "by name")
+	require.False(t, job.Inside(ctx, "b"))
+	require.False(t, one.Inside(t.Context()))
+}
+
+// placed is a context within a dispatcher.
+type placed struct {
+	context.Context
+	place job.Place
+}
+
+func (p *placed) Value(key any) any {
+	if p.place.Asked(key) {
+		return p
+	}
+	return p.Context.Value(key)
+}
+
 func TestInside(t *testing.T) {
 	require.False(t, job.Inside(t.Context(), "a"))
 

@@ -70,7 +70,8 @@ type Config struct {
 	Breaker policy.Breaker
 	// OnEvent is told what happens, in order, on a goroutine of its own; it may call anything, this dispatcher included. When it
 	// is slower than what happens, events are dropped, see EventBuffer: counts and records must not be made of them; progress is
-	// what job.Completed or Map yields. After Close has returned it may still be told the last ones. Defaults to nobody.
+	// what job.Completed or Map yields. After Close has returned it may still be told the last ones, see [Dispatcher.FlushEvents].
+	// Defaults to nobody.
 	OnEvent func(Event)
 	// EventBuffer is how many events may wait for OnEvent; the rest is dropped and counted (EventsDropped). Defaults to 4,096.
 	EventBuffer int

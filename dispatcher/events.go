@@ -1,8 +1,10 @@
 package dispatcher
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,8 +89,17 @@ type feed struct {
 	mu      sync.Mutex
 	waiting []Event // guarded by mu
 	seq     uint64  // guarded by mu; of the latest event
+	latest  uint64  // guarded by mu; of the latest that was not dropped
+	heard   uint64  // guarded by mu; of the latest that the listener has returned from
 	dropped uint64  // guarded by mu
 	ended   bool    // guarded by mu; no more will come
+	flushes []flush // guarded by mu; in the order of upTo
+}
+
+// flush is somebody who waits until the listener has been told all events up to one.
+type flush struct {
+	upTo uint64
+	done chan struct{}
 }
 
 // run is the listener's goroutine. It ends when everything has been told and no more will come. A listener that ends it by
@@ -103,10 +114,24 @@ func (f *feed) run() {
 	for !over {
 		for f.told < len(f.batch) {
 			f.told++
-			f.listener(f.batch[f.told-1])
+			f.listen(f.batch[f.told-1])
 		}
 		over = f.next()
 	}
+}
+
+// listen tells the listener of an event, and those who wait for that.
+func (f *feed) listen(e Event) {
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.heard = e.Seq
+		for len(f.flushes) > 0 && f.flushes[0].upTo <= e.Seq {
+			close(f.flushes[0].done)
+			f.flushes = f.flushes[1:]
+		}
+	}()
+	f.listener(e)
 }
 
 // next takes what has come in meanwhile, for which it waits if that is nothing. It reports whether nothing will come any more.
@@ -128,7 +153,7 @@ func (f *feed) tell(e Event) {
 	f.seq++
 	e.Seq = f.seq
 	if len(f.waiting) < f.most {
-		f.waiting = append(f.waiting, e)
+		f.waiting, f.latest = append(f.waiting, e), e.Seq
 	} else {
 		f.dropped++
 	}
@@ -136,11 +161,51 @@ func (f *feed) tell(e Event) {
 	ring(f.bell)
 }
 
+// flush returns a channel that is closed when the listener has been told what has happened so far.
+func (f *feed) flush() <-chan struct{} {
+	done := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.heard == f.latest {
+		close(done)
+	} else {
+		f.flushes = append(f.flushes, flush{f.latest, done})
+	}
+	return done
+}
+
+// leave forgets who waits no more.
+func (f *feed) leave(done <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.flushes = slices.DeleteFunc(f.flushes, func(other flush) bool { return other.done == done })
+}
+
 func (f *feed) end() {
 	f.mu.Lock()
 	f.ended = true
 	f.mu.Unlock()
 	ring(f.bell)
+}
+
+// FlushEvents waits until Config.OnEvent has returned from all events so far, save for those that were dropped. That includes the end of
+// every job whose result somebody has, and after Close it is all there ever will be. When ctx ends first it returns an error with the cause
+// of that; so it does when OnEvent itself calls it, for which it would have to wait.
+func (d *Dispatcher) FlushEvents(ctx context.Context) error {
+	switch {
+	case !d.made():
+		return ErrNilDispatcher
+	case ctx == nil:
+		return ErrNilContext
+	}
+	done := d.feed.flush()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		d.feed.leave(done)
+		return fmt.Errorf("dispatcher %q: not all events are told: %w", d.name, context.Cause(ctx))
+	}
 }
 
 // EventsDropped returns how many events Config.OnEvent has missed, because it was too slow.

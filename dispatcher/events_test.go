@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,78 @@ func TestListenerMayCallAnything(t *testing.T) {
 	})
 }
 
+// Who flushes waits for what has happened, for no more than that, and no longer than he wants.
+func TestFlushEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard atomic.Int64
+		d := open(t, dispatcher.Config{OnEvent: func(dispatcher.Event) {
+			time.Sleep(time.Second)
+			heard.Add(1)
+		}})
+		require.NoError(t, d.FlushEvents(t.Context()), "nothing has happened")
+		line := newTimeline()
+		for range 3 {
+			submit(t, d, newTimeline().marking(0, nil))
+		}
+		require.NoError(t, d.WaitIdle(t.Context()))
+		hasty, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, d.FlushEvents(hasty), context.DeadlineExceeded)
+		require.Equal(t, 1500*time.Millisecond, line.now())
+		both := make(chan time.Duration, 2)
+		for range 2 {
+			go func() {
+				if d.FlushEvents(t.Context()) == nil {
+					both <- line.now()
+				}
+			}()
+		}
+		synctest.Wait()
+		succeed(t, submit(t, d, newTimeline().marking(0, nil))) // more has happened
+		require.Equal(t, <-both, <-both)
+		require.EqualValues(t, line.now()/time.Second, heard.Load())
+		told := heard.Load()
+		require.NoError(t, d.Close(t.Context()))
+		require.NoError(t, d.FlushEvents(t.Context()))
+		require.Greater(t, heard.Load(), told, "the second and third of them were told first")
+		require.EqualValues(t, line.now()/time.Second, heard.Load())
+		now := line.now()
+		require.NoError(t, d.FlushEvents(t.Context()), "there is nothing left")
+		require.Equal(t, now, line.now())
+		require.Zero(t, d.EventsDropped())
+	})
+}
+
+// What was dropped is not waited for, nor what nobody hears; and the listener does not wait for itself.
+func TestFlushEventsThatNobodyHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d *dispatcher.Dispatcher
+		var own error
+		ready := make(chan struct{})
+		d = open(t, dispatcher.Config{EventBuffer: 1, OnEvent: func(dispatcher.Event) {
+			<-ready
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			own = d.FlushEvents(ctx)
+		}})
+		for range 10 {
+			succeed(t, submit(t, d, newTimeline().marking(0, nil)))
+		}
+		require.NotZero(t, d.EventsDropped())
+		close(ready)
+		require.NoError(t, d.FlushEvents(t.Context()))
+		require.ErrorIs(t, own, context.DeadlineExceeded)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, dispatcher.Config{})
+		succeed(t, submit(t, d, newTimeline().marking(0, nil)))
+		require.NoError(t, d.FlushEvents(t.Context()))
+		require.ErrorIs(t, d.FlushEvents(nil), dispatcher.ErrNilContext) //nolint:staticcheck // on purpose
+		var none *dispatcher.Dispatcher
+		require.ErrorIs(t, none.FlushEvents(t.Context()), dispatcher.ErrNilDispatcher)
+	})
+}
+
 // A listener that ends its goroutine, as a check that fails a test does, has missed nothing by that.
 func TestListenerEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -139,7 +212,7 @@ func TestListenerEndsItsGoroutine(t *testing.T) {
 			succeed(t, submit(t, d, newTimeline().marking(time.Second, nil)))
 		}
 		require.NoError(t, d.Close(t.Context()))
-		synctest.Wait()
+		require.NoError(t, d.FlushEvents(t.Context()))
 		require.GreaterOrEqual(t, len(heard), jobs)
 		for i, seq := range heard {
 			require.Equal(t, uint64(i+1), seq)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/toller-go/toller/dispatcher"
@@ -54,13 +53,10 @@ func ExampleDispatcher_Snapshot() {
 
 // What happens, in order, told on a goroutine of its own. A listener may call anything.
 func ExampleConfig_onEvent() {
-	var told sync.WaitGroup
-	told.Add(6)
 	d, err := dispatcher.New(dispatcher.Config{
 		Retry: policy.Retry{MaxAttempts: 2, Delay: time.Millisecond},
 		OnEvent: func(e dispatcher.Event) {
 			fmt.Println(e.Seq, e.Kind, "of job", e.Job)
-			told.Done()
 		},
 	})
 	if err != nil {
@@ -76,7 +72,9 @@ func ExampleConfig_onEvent() {
 		}
 		return 1, nil
 	})
-	told.Wait()
+	if err := d.FlushEvents(context.Background()); err != nil {
+		panic(err)
+	}
 	fmt.Println(err, "with", d.EventsDropped(), "dropped")
 	// Output:
 	// 1 attempt started of job 1

@@ -189,8 +189,8 @@ func (f *feed) end() {
 }
 
 // FlushEvents waits until Config.OnEvent has returned from all events so far, save for those that were dropped. That includes the end of
-// every job whose result somebody has, and after Close it is all there ever will be. When ctx ends first it returns an error with the cause
-// of that; so it does when OnEvent itself calls it, for which it would have to wait.
+// every job whose result somebody has; after a Close or Stop that has returned nil it is all there ever will be. When ctx ends first it
+// returns an error with the cause of that; so it does when OnEvent itself calls it, for which it would have to wait.
 func (d *Dispatcher) FlushEvents(ctx context.Context) error {
 	switch {
 	case !d.made():
@@ -203,6 +203,11 @@ func (d *Dispatcher) FlushEvents(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		select {
+		case <-done: // both had come
+			return nil
+		default:
+		}
 		d.feed.leave(done)
 		return fmt.Errorf("dispatcher %q: not all events are told: %w", d.name, context.Cause(ctx))
 	}

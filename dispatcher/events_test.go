@@ -164,6 +164,9 @@ func TestFlushEvents(t *testing.T) {
 		require.EqualValues(t, line.now()/time.Second, heard.Load())
 		now := line.now()
 		require.NoError(t, d.FlushEvents(t.Context()), "there is nothing left")
+		for range 100 {
+			require.NoError(t, d.FlushEvents(hasty), "nor is there to wait for")
+		}
 		require.Equal(t, now, line.now())
 		require.Zero(t, d.EventsDropped())
 	})

@@ -58,7 +58,8 @@ func AttemptFrom(ctx context.Context) (_ Attempt, ok bool) {
 	return c.Attempt(), true
 }
 
-// WithAttempt returns a context that belongs to a. Tests of a [Func] may call it.
+// WithAttempt returns a context that belongs to a. Tests of a [Func] may call it. Only by [Inside] is it within the dispatcher that a
+// names: no dispatcher takes it for one of its own.
 func WithAttempt(ctx context.Context, a Attempt) context.Context {
 	return &attemptContext{Context: ctx, attempt: a, place: PlaceOf(a.Dispatcher)}
 }

@@ -37,7 +37,6 @@ func TestAttemptFrom(t *testing.T) {
 	require.Nil(t, job.WithAttempt(outer, a).Value("other"))
 }
 
-// Inside sees all dispatchers on the way, AttemptFrom the innermost one (S-F8).
 // An attempt is within its own dispatcher, and not within another of the same name, whichever way it is asked.
 func TestNewPlace(t *testing.T) {
 	one, other := job.NewPlace("a"), job.NewPlace("a")
@@ -62,6 +61,7 @@ func (p *placed) Value(key any) any {
 	return p.Context.Value(key)
 }
 
+// Inside sees all dispatchers on the way, AttemptFrom the innermost one (S-F8).
 func TestInside(t *testing.T) {
 	require.False(t, job.Inside(t.Context(), "a"))
 

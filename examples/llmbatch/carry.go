@@ -26,13 +26,14 @@ type sent struct {
 	Model  string `json:"model"`
 	Input  int64  `json:"in"` // tokens
 	Output int64  `json:"out"`
+	wasted        // before it: of a prompt that is under way no other record may be left
 }
 
 // sent is what the journal is told of the attempt that begins now.
 func (f *flight) sent() json.RawMessage {
 	data, _ := json.Marshal(sent{ // numbers and text: that can't fail
 		At: time.Now().UnixMilli(), Key: f.lane.key.name, Model: f.item.Model,
-		Input: int64(math.Ceil(f.est.Input)), Output: int64(math.Ceil(f.est.likely)),
+		Input: int64(math.Ceil(f.est.Input)), Output: int64(math.Ceil(f.est.likely)), wasted: wasted{f.ambiguous},
 	})
 	return data
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // changes is what is on record of an input and is not what stands in its place now: because it has changed or is gone, or has only moved,
-// since lines were put in or taken out before it, or the file was sorted. That may be all of many millions.
+// since lines were put in or taken out before it, or the file was sorted. That may be all of many millions. A line without a custom_id is
+// called by its number, and is another one elsewhere.
 type changes struct {
 	rec       *recorder
 	displaced []displaced // by item
@@ -30,7 +31,9 @@ func findChanges(rec *recorder, items int, each func(func(*batchfile.Item)) erro
 	c := &changes{rec: rec}
 	err := each(func(item *batchfile.Item) {
 		if status := rec.status(item.Index); status.Changed(hashOf(item)) {
-			c.add(item.Index, status, fmt.Sprintf("line %d (%s)", item.Line, batchfile.Quote(item.ID)))
+			if c.add(item.Index, status); c.first == "" {
+				c.first = fmt.Sprintf("line %d (%s)", item.Line, batchfile.Quote(item.ID))
+			}
 		}
 	})
 	if err != nil {
@@ -38,7 +41,9 @@ func findChanges(rec *recorder, items int, each func(func(*batchfile.Item)) erro
 	}
 	for n, status := range rec.All() {
 		if n >= items {
-			c.add(n, status, fmt.Sprintf("item %d, which is missing", n+1))
+			if c.add(n, status); c.first == "" {
+				c.first = fmt.Sprintf("item %d, which is missing", n+1)
+			}
 		}
 	}
 	if len(c.displaced) == 0 {
@@ -47,10 +52,7 @@ func findChanges(rec *recorder, items int, each func(func(*batchfile.Item)) erro
 	return c, c.findMoved(each)
 }
 
-func (c *changes) add(item int, status journal.Status, what string) {
-	if len(c.displaced) == 0 {
-		c.first = what
-	}
+func (c *changes) add(item int, status journal.Status) {
 	c.displaced = append(c.displaced, displaced{status.Hash, int32(item), -1})
 }
 
@@ -97,7 +99,7 @@ func (c *changes) refusal() error {
 	}
 	return fmt.Errorf("the input is not what it was when the run of %s began: %d of the %d prompts on record have changed%s, the first is %s; allowed: "+
 		"another output with -o, if it is another input; the same input with the same -set, -model and -prompt-field; or -allow-changed, which "+
-		"keeps what has only moved, gives up the answers to what has changed or is gone, and runs what has none", c.rec.Path(), len(c.displaced), known, moved, c.first)
+		"keeps what has only moved and has a custom_id, gives up the answers to what has changed or is gone, and runs what has none", c.rec.Path(), len(c.displaced), known, moved, c.first)
 }
 
 // takeIn puts on record where things stand now, and takes back what has changed or is gone.

@@ -97,7 +97,7 @@ way may overshoot the budget, together. To rule that out, bound the answers:
                         be billed: retry, fail (retry)
   -retry-failed         sends again what has failed for good
   -allow-changed        runs lines that have changed, instead of refusing; what
-                        has only moved keeps its answer
+                        has only moved, and a custom_id, keeps its answer
 `}, {"output", `what comes of it
   -o OUT                answers, a line each; - is stdout (results.jsonl)
   -order HOW            of the output: completion, or input (completion)

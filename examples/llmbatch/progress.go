@@ -238,11 +238,23 @@ func (s *sketch) columns() int {
 	return 79
 }
 
+// rowsOf is how many rows of so many columns a line takes. A rune that has no room at the end of one stands in the next.
+func rowsOf(line string, columns int) int {
+	rows, used := 1, 0
+	for _, r := range line {
+		width := runewidth.RuneWidth(r)
+		if used += width; used > columns {
+			rows, used = rows+1, width
+		}
+	}
+	return rows
+}
+
 // draw puts lines in place of those drawn before, which take more rows by now if the terminal has become narrower.
 func (s *sketch) draw(lines []string) {
 	rows, width := 0, s.columns()+1
 	for _, line := range s.drawn {
-		rows += max(1, (runewidth.StringWidth(line)+width-1)/width)
+		rows += rowsOf(line, width)
 	}
 	const up, erase = "\x1b[%dA", "\x1b[J"
 	var out strings.Builder

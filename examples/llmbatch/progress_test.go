@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,10 +196,20 @@ func TestErrorsAreOneLine(t *testing.T) {
 
 // With -progress json, standard error is JSON to the end also where the answers go to standard output and the run pauses.
 func TestProgressJSONBesideAnswers(t *testing.T) {
-	api := serve(t, answers)
+	var down atomic.Bool
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool {
+		return down.Load() && refuse(w, 400, "bad", "no")
+	})
 	r := newRun(t, api.baseURL(), 3)
 	r.progress = "json"
-	r.run(t, exitPaused, "-o", "-", "-journal", filepath.Join(t.TempDir(), "journal"), "-budget-tokens", "1")
+	journal := filepath.Join(t.TempDir(), "journal")
+	down.Store(true)
+	r.run(t, exitSomeFailed, "-o", "-", "-journal", journal)
+	if words := `{"note":"failed for good: 3 × HTTP 400, the first: `; !strings.Contains(r.stderr.String(), words) {
+		t.Errorf("%s is not said:\n%s", words, r.stderr)
+	}
+	down.Store(false)
+	r.again(t, exitPaused, "-o", "-", "-journal", journal, "-retry-failed", "-budget-tokens", "1")
 	notes := 0
 	for line := range strings.Lines(r.stderr.String()) {
 		var v map[string]any
@@ -208,8 +220,8 @@ func TestProgressJSONBesideAnswers(t *testing.T) {
 			notes++
 		}
 	}
-	if notes != 2 {
-		t.Errorf("%d notes: why it pauses, and how to go on:\n%s", notes, r.stderr)
+	if notes != 3 {
+		t.Errorf("%d notes, of what there was, why it pauses, and how to go on:\n%s", notes, r.stderr)
 	}
 }
 
@@ -235,6 +247,19 @@ func TestNotesAreJSON(t *testing.T) {
 	b.tell("%d %%", 5)
 	if got := stderr.String(); !strings.HasSuffix(got, "\nllmbatch: 5 %\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+// A wide rune that has no room at the end of a row stands in the next.
+func TestRows(t *testing.T) {
+	for _, test := range []struct {
+		line    string
+		columns int
+		want    int
+	}{{"", 5, 1}, {"abcde", 5, 1}, {"abcdef", 5, 2}, {"過負荷です", 5, 3}, {"過負荷です", 10, 1}, {"過負荷です", 9, 2}} {
+		if got := rowsOf(test.line, test.columns); got != test.want {
+			t.Errorf("%q in %d columns: %d rows", test.line, test.columns, got)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func (r *recorder) failed(item *batchfile.Item, ambiguous bool, n int) error {
 // wasted is how many attempts at a prompt may have been billed for nothing, and count against -retry-ambiguous. Those that were cut off are
 // not among them, as they are in journal.Status: what becomes of these is up to -in-flight.
 type wasted struct {
-	N int `json:"wasted"`
+	N int `json:"wasted,omitempty"`
 }
 
 // learnWasted takes in what a record says of that.
@@ -115,7 +115,7 @@ func (r *recorder) learnWasted(record journal.Record) {
 	switch record.Kind {
 	case journal.KindDone, journal.KindFailed, journal.KindReset:
 		delete(r.wasted, record.Item)
-	case journal.KindRetry:
+	case journal.KindRetry, journal.KindStart:
 		var w wasted
 		if record.Data != nil && json.Unmarshal(record.Data, &w) == nil && w.N > 0 {
 			r.wasted[record.Item] = w.N

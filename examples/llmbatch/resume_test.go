@@ -220,6 +220,22 @@ func TestMovedInput(t *testing.T) {
 	api.mustHit(t, 5, 5)
 }
 
+// A line without a custom_id is called by its number: elsewhere it is another one.
+func TestMovedWithoutID(t *testing.T) {
+	api := serve(t, answers)
+	r := newRun(t, api.baseURL(), 0)
+	lines := `{"prompt":"one"}` + "\n" + `{"prompt":"two"}` + "\n"
+	r.write(t, lines)
+	r.run(t, exitDone, "-model", "fake-mini")
+	r.write(t, `{"prompt":"new"}`+"\n"+lines)
+	r.again(t, exitUsage, "-model", "fake-mini")
+	if said := r.stderr.String(); !strings.Contains(said, "2 of the 2 prompts on record have changed, ") || !strings.Contains(said, "has only moved and has a custom_id") {
+		t.Error(said)
+	}
+	r.again(t, exitDone, "-model", "fake-mini", "-allow-changed")
+	api.mustHit(t, 5, 5)
+}
+
 // An input that has changed is refused before anything is sent, or what has changed is run anew, as is wanted.
 func TestChangedInput(t *testing.T) {
 	api := serve(t, answers)
@@ -311,7 +327,7 @@ func (r *batchRun) mustHaveBeen(t *testing.T, want journal.Counts) {
 
 // What may have been billed in earlier runs counts against -retry-ambiguous, too: a resume grants no more of that.
 func TestAmbiguousInEarlierRuns(t *testing.T) {
-	for _, test := range []struct {
+	tests := []struct {
 		before int // attempts of an earlier run that may have been billed; negative: after which it failed for good
 		cut    int // and after these, some that were cut off, which is up to -in-flight
 		flags  []string
@@ -328,7 +344,9 @@ func TestAmbiguousInEarlierRuns(t *testing.T) {
 		{2, 0, []string{"-retry-ambiguous", "0"}, 0, "maybe_billed"},
 		{3, 0, []string{"-retry-failed"}, 1, "ambiguous"},
 		{-3, 0, []string{"-retry-failed"}, 3, "ambiguous"}, // it has failed for good by these: another chance
-	} {
+	}
+	for n := range 2 * len(tests) {
+		test, compact := tests[n/2], n%2 == 1 // only the last record of a prompt is left
 		api := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ string) bool { return hangUp(w) })
 		r := newRun(t, api.baseURL(), 1)
 		j, err := journal.Open(r.out+".journal", journal.Options{})
@@ -344,7 +362,11 @@ func TestAmbiguousInEarlierRuns(t *testing.T) {
 			err = errors.Join(err, j.Fail(0, json.RawMessage(`{}`)))
 		}
 		for range test.cut {
-			err = errors.Join(err, j.Start(0, 0, nil))
+			f := flight{lane: &lane{key: &apiKey{}}, ambiguous: before}
+			err = errors.Join(err, j.Start(0, 0, f.sent()))
+		}
+		if compact {
+			err = errors.Join(err, j.Compact())
 		}
 		if err = errors.Join(err, j.Close()); err != nil {
 			t.Fatal(err)

@@ -15,8 +15,12 @@ func (b *batch) conclude(code int, bill *fakellm.Ledger) int {
 	switch {
 	case b.out == nil || b.settings.out != "-":
 		b.summarize(b.con.out, bill)
-	case b.progress != "json": // whose last line has it all
+	case b.progress != "json":
 		b.summarize(b.con.err, bill) // the answers went to stdout
+	default: // whose last line has the figures
+		for _, line := range b.inWords() {
+			b.tell("%s", line)
+		}
 	}
 	_, why := b.halt.wish()
 	c := b.tally.now()
@@ -94,17 +98,26 @@ func (b *batch) summarize(out io.Writer, bill *fakellm.Ledger) {
 		row("ideal", fmt.Sprintf("%v, bound by %s", ideal.Round(100*time.Millisecond), by), "")
 	}
 	_ = w.Flush() // to a terminal or a pipe of the user's: nowhere to say that it failed
-	for _, line := range b.tally.failures() {
-		_, _ = fmt.Fprintf(out, "failed for good: %s\n", line)
-	}
-	for _, line := range b.ring.deadKeys() {
-		if b.ring.alive() { // otherwise it is why the run ended, and said there
-			_, _ = fmt.Fprintf(out, "set aside: %s\n", line)
-		}
+	for _, line := range b.inWords() {
+		_, _ = fmt.Fprintln(out, line)
 	}
 	if b.settings.out != "-" && c.finished() > 0 {
 		_, _ = fmt.Fprintf(out, "results are in %s\n", b.settings.out)
 	}
+}
+
+// inWords is what the figures don't say.
+func (b *batch) inWords() (lines []string) {
+	for _, line := range b.tally.failures() {
+		lines = append(lines, "failed for good: "+line)
+	}
+	if !b.ring.alive() { // which is why the run ended, and said there
+		return lines
+	}
+	for _, line := range b.ring.deadKeys() {
+		lines = append(lines, "set aside: "+line)
+	}
+	return lines
 }
 
 // took is how long it was until the last record.

@@ -155,7 +155,8 @@ func TestFlushEvents(t *testing.T) {
 		}
 		synctest.Wait()
 		succeed(t, submit(t, d, newTimeline().marking(0, nil))) // more has happened
-		require.Equal(t, <-both, <-both)
+		first, second := <-both, <-both
+		require.Equal(t, first, second)
 		require.EqualValues(t, line.now()/time.Second, heard.Load())
 		told := heard.Load()
 		require.NoError(t, d.Close(t.Context()))

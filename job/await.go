@@ -21,8 +21,8 @@ var ErrNilContext = errors.New("nil context")
 //
 // Inside a job, pass on the context that its function was given. A job that waits for another of the same dispatcher holds its
 // worker meanwhile; when that makes it certain that the other will never be over, unless by its deadline or because somebody cancels
-// it, the error matches [ErrDeadlock] and ErrNotSettled. With another context that cannot be told, and Await hangs. So it does where jobs wait for each other by way of one that
-// was submitted to another dispatcher; by way of a Do, it is told.
+// it, the error matches [ErrDeadlock] and ErrNotSettled. With another context that cannot be told, and Await hangs. So it does where
+// jobs wait for each other by way of one that was submitted to another dispatcher; by way of a Do, it is told.
 //
 // When any goroutine waits with that context, the whole attempt counts as waiting. One that hands the waiting to a goroutine and goes on
 // beside it should give that a context which does not come from its own; WithoutCancel is not enough.

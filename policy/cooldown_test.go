@@ -313,3 +313,15 @@ func TestCooldownDoesNotAllocate(t *testing.T) {
 		c.End(now, c.Start(now), true)
 	}))
 }
+
+// S-L10: one that goes first and is told, in the very instant, to come again at once lets the others follow.
+func TestCooldownScoutIsToldToComeAtOnce(t *testing.T) {
+	c := newCooldown(t)
+	c.refuse(c.start())
+	c.to(c.Until())
+	c.hint(c.start(), 0)
+	require.Equal(t, at(100*ms), c.Until())
+	c.to(c.Until())
+	require.True(t, c.Undrawn(), "they are let go")
+	require.LessOrEqual(t, c.ReadyAt(), c.now)
+}

@@ -72,6 +72,9 @@ func TestWhatIsKnownOfAJob(t *testing.T) {
 	require.Equal(t, policy.Time(3), first.Submitted())
 	require.Equal(t, policy.Time(5), second.Submitted())
 	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForGroup, Name: "g", In: -1}}, core.Explain(second))
+	free := &scheduler.Entry{}
+	core.Submit(5, free)
+	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForItsTurn, In: -1}}, core.Explain(free), "before it is looked at")
 }
 
 // TestIdleKeyWhileUnlimited: S-A9: a key that comes to rest while its limit's rate is unlimited is forgotten, also when the same key is
@@ -144,4 +147,38 @@ func TestExplainParked(t *testing.T) {
 	core.Step(scheduler.Event{Kind: scheduler.Override, Mode: policy.ForcedOpen})
 	core.Effects()
 	require.Equal(t, []scheduler.Wait{{Kind: scheduler.ForInstant, In: 200}, {Kind: scheduler.ForCircuit, In: -1}}, core.Explain(late))
+}
+
+// TestEachAttemptIsCorrectedOnce: S-L5: what each attempt really costs is told once, and of the next attempt anew.
+func TestEachAttemptIsCorrectedOnce(t *testing.T) {
+	core := scheduler.New(scheduler.Config{
+		Workers: 1,
+		Limits:  []policy.Limit{{Name: "tokens", Rate: policy.Blocked, Burst: 10, Settled: true}},
+		Retry:   policy.Retry{MaxAttempts: 3, Delay: 1, Backoff: 1, Jitter: policy.NoJitter},
+	})
+	const token = 1_000_000
+	e := &scheduler.Entry{Terms: &scheduler.Terms{Costs: []policy.Amount{4 * token}}}
+	core.Submit(0, e)
+	for n, want := range []float64{8, 6} { // two of each are billed
+		core.Effects()
+		for _, tokens := range []policy.Amount{2, 3} { // the second is told too late
+			core.Step(scheduler.Event{Kind: scheduler.Correct, Entry: e, Attempt: n + 1, Amount: tokens * token})
+		}
+		core.Effects()
+		require.Equal(t, want, core.Snapshot().Limits[0].Level)
+		now := policy.Time(10 * n)
+		core.Done(now, e, n+1, policy.Outcome{Verdict: policy.VerdictFailure, Retry: true})
+		core.Effects()
+		core.Advance(now + 1)
+	}
+}
+
+// TestLeastMaxElapsed: S-R6: a MaxElapsed of a nanosecond is a bound, too.
+func TestLeastMaxElapsed(t *testing.T) {
+	core := scheduler.New(scheduler.Config{Workers: 1, Retry: policy.Retry{MaxAttempts: 3, MaxElapsed: 1}})
+	e := &scheduler.Entry{}
+	core.Submit(0, e)
+	core.Effects()
+	core.Done(0, e, 1, policy.Outcome{Verdict: policy.VerdictFailure, Retry: true})
+	require.Equal(t, scheduler.Effect{Kind: scheduler.Settle, Entry: e, Reason: scheduler.ElapsedUsedUp}, core.Effects()[0])
 }
